@@ -15,8 +15,9 @@ TEXT ·Rdmsr(SB),NOSPLIT,$0-16
 
 TEXT ·Wrmsr(SB),NOSPLIT,$0-16
 	MOVL msr+0(FP), CX
-	MOVL value_lo+8(FP), AX
-	MOVL value_hi+12(FP), DX
+	MOVQ value+8(FP), AX
+	MOVQ AX, DX
+	SHRQ $32, DX
 	WRMSR
 	RET
 
@@ -108,8 +109,9 @@ TEXT ·SetCR4(SB),NOSPLIT,$0-8
 
 TEXT ·Xsetbv(SB),NOSPLIT,$0-16
 	MOVL index+0(FP), CX
-	MOVL value_lo+8(FP), AX
-	MOVL value_hi+12(FP), DX
+	MOVQ value+8(FP), AX
+	MOVQ AX, DX
+	SHRQ $32, DX
 	BYTE $0x0f; BYTE $0x01; BYTE $0xd1 // XSETBV
 	RET
 
@@ -119,7 +121,7 @@ TEXT ·Invlpg(SB),NOSPLIT,$0-8
 	RET
 
 // Lgdt reloads CS by a far return: the frame holds the way back.
-TEXT ·Lgdt(SB),NOSPLIT,$0-16
+TEXT ·Lgdt(SB),NOSPLIT,$0-12
 	MOVQ p+0(FP), AX
 	BYTE $0x0f; BYTE $0x01; BYTE $0x10 // LGDT (AX)
 	MOVWLZX code+8(FP), CX
@@ -128,12 +130,12 @@ TEXT ·Lgdt(SB),NOSPLIT,$0-16
 	MOVW DX, DS
 	MOVW DX, ES
 	LEAQ ·farReturn(SB), AX
-	PUSHQ CX
-	PUSHQ AX
+	SUBQ $16, SP
+	MOVQ AX, 0(SP)
+	MOVQ CX, 8(SP)
 	BYTE $0x48; BYTE $0xcb // LRETQ, to farReturn
-	RET // never reached; balances the pushes for the assembler
 
-// farReturn is where Lgdt's far return lands; the stack is as at Lgdt's RET.
+// farReturn is where Lgdt's far return lands; the stack is as at Lgdt's entry.
 TEXT ·farReturn(SB),NOSPLIT|NOFRAME,$0
 	RET
 
