@@ -5,6 +5,7 @@ package tlfs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -75,7 +76,7 @@ func TestLimits(t *testing.T) {
 // The values below are printed in the specification's text or seen on a
 // running host; they do not come from this package.
 func TestNumbers(t *testing.T) {
-	if got := string([]byte{0x48, 0x76, 0x23, 0x31}); got != "Hv#1" || InterfaceSignature != 0x31237648 {
+	if got := string(binary.LittleEndian.AppendUint32(nil, InterfaceSignature)); got != "Hv#1" {
 		t.Errorf("interface signature is %q", got)
 	}
 	if got := SignalEventFromWord(0x0007_00002001); got.ConnectionID != 0x2001 || got.Flag != 7 {
