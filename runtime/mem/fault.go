@@ -1,0 +1,157 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package mem
+
+// Answers of Fault.
+const (
+	Resolved      = 0 // run the instruction again
+	FaultUnmapped = 1 // nothing is there: SIGSEGV with SEGV_MAPERR
+	FaultDenied   = 2 // the protection forbids it: SIGSEGV with SEGV_ACCERR
+	FaultNoMemory = 3 // no frame is free
+)
+
+// Fault resolves a page fault at addr: it gives the page a zeroed frame when
+// the access is allowed. write and exec say what was attempted (bits 1 and 4 of
+// the error code); neither means a read. A page never has a frame that another
+// page shows too, so a read gets one of its own: what is handed to the host for
+// writing needs no second fault.
+//
+//go:nosplit
+func Fault(addr uintptr, write, exec bool) int {
+	space.faults++
+	i := lookup(addr)
+	if i == space.n {
+		return FaultUnmapped
+	}
+	a := at(i)
+	if addr < a.start {
+		return FaultUnmapped
+	}
+	if !allows(a.prot, write, exec) {
+		return FaultDenied
+	}
+	if a.kind == kindReserved {
+		return faultReserved(addr, write)
+	}
+	return fill(addr&^pageMask, a.prot)
+}
+
+// allows reports whether a protection permits an access. Whatever is accessible
+// at all is readable, as on Linux without protection keys.
+//
+//go:nosplit
+func allows(prot uint32, write, exec bool) bool {
+	switch {
+	case write:
+		return prot&ProtWrite != 0
+	case exec:
+		return prot&ProtExec != 0
+	}
+	return prot != 0
+}
+
+// faultReserved tells a stale translation from a hole (a guard page) in an area
+// that boot mapped.
+//
+//go:nosplit
+func faultReserved(addr uintptr, write bool) int {
+	_, flags, ok := Walk(addr)
+	if !ok {
+		return FaultUnmapped
+	}
+	if write && flags&Writable == 0 {
+		return FaultDenied
+	}
+	invalidate(addr)
+	return Resolved
+}
+
+// fill gives a page its frame, unless it has one.
+//
+//go:nosplit
+func fill(page uintptr, prot uint32) int {
+	entry := makeEntry(page, shiftSmall)
+	if entry == 0 {
+		return FaultNoMemory
+	}
+	e := load(entry)
+	if e != 0 {
+		// The translation was stale. Writing the entry anew costs nothing
+		// and means that the same fault cannot come for ever.
+		store(entry, e&entryFrame|e&entryOwned|protBits(prot))
+		invalidate(page)
+		return Resolved
+	}
+	frame := AllocFrame()
+	if frame == 0 {
+		return FaultNoMemory
+	}
+	clearPage(Phys(frame))
+	store(entry, frame|entryOwned|protBits(prot))
+	space.resident++
+	space.zeroed++
+	return Resolved
+}
+
+// populate fills the pages of [start, end), which lie in areas, and returns
+// other than Resolved at the first that cannot be filled.
+//
+//go:nosplit
+func populate(start, end uintptr, write bool) int {
+	for ; start < end; start += PageSize {
+		if answer := Fault(start, write, false); answer != Resolved {
+			return answer
+		}
+	}
+	return Resolved
+}
+
+// Valid reports whether the program may read (or write) all n bytes at addr:
+// the test for a pointer that came with a system call. They need not be
+// resident; see Prepare.
+//
+//go:nosplit
+func Valid(addr, n uintptr, write bool) bool {
+	if n == 0 {
+		return true
+	}
+	end := addr + n
+	if end < addr || end > UserEnd {
+		return false
+	}
+	for i := lookup(addr); addr < end; i++ {
+		if i == space.n {
+			return false
+		}
+		a := at(i)
+		if a.start > addr || !allows(a.prot, write, false) {
+			return false
+		}
+		addr = a.end
+	}
+	return true
+}
+
+// Prepare is Valid, and fills the pages: after it, trap context and the host can
+// use the n bytes at addr until the kernel lock is given up. False also when
+// there is no memory.
+//
+//go:nosplit
+func Prepare(addr, n uintptr, write bool) bool {
+	if n == 0 {
+		return true
+	}
+	if !Valid(addr, n, write) {
+		return false
+	}
+	for page := addr &^ pageMask; page < addr+n; page += PageSize {
+		if _, flags, ok := Walk(page); ok && (!write || flags&Writable != 0) {
+			continue
+		}
+		if Fault(page, write, false) != Resolved {
+			return false
+		}
+	}
+	return true
+}
