@@ -93,7 +93,7 @@ general:
 TEXT ·trapSyscall(SB),NOSPLIT|NOFRAME,$0
 	CMPQ AX, $const_NumSyscalls
 	JAE  trap
-	LEAQ github·com∕hvgo∕hvgo∕runtime∕linux·class(SB), R11
+	LEAQ github·com∕hvgo∕hvgo∕runtime∕linux·Leaf(SB), R11
 	MOVBLZX (R11)(AX*1), R11
 	CMPL R11, $const_ClassDoor
 	JEQ  door

@@ -1,0 +1,77 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hv
+
+import (
+	"github.com/hvgo/hvgo/internal/wire/tlfs"
+	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/ring0"
+)
+
+// Interrupt vectors. The local APIC's spurious vector must end in 1111b on
+// old processors.
+const (
+	VecTimer    = ring0.FirstInterrupt + iota // synthetic timer in direct mode
+	VecVMBus                                  // SINT 2: messages and event flags of VMBus
+	VecTimerMsg                               // SINT 4: synthetic timer by message
+	VecSpurious = ring0.NumVectors - 1
+)
+
+// Registers of the local APIC: offsets of its page; divided by 16 and added
+// to 0x800 they are the MSRs of x2APIC mode (Intel SDM volume 3, 12.12.1).
+const (
+	apicEOI    = 0xb0
+	apicSVR    = 0xf0
+	apicTimer  = 0x320
+	apicLINT0  = 0x350
+	apicLINT1  = 0x360
+	apicMasked = 1 << 16
+	apicOn     = 1 << 8
+
+	apicBaseX2     = 1 << 10
+	apicBaseEnable = 1 << 11
+)
+
+// apicPage is the mapped local APIC, or 0 in x2APIC mode.
+var apicPage uintptr
+
+// initAPIC turns the local APIC on, in x2APIC mode where there is one, with
+// all its own sources masked: SynIC is the only one that interrupts us.
+//
+//go:nosplit
+func initAPIC() {
+	base := ring0.Rdmsr(ring0.MSRApicBase)
+	if _, _, ecx, _ := ring0.Cpuid(1, 0); ecx&(1<<21) != 0 {
+		ring0.Wrmsr(ring0.MSRApicBase, base|apicBaseEnable|apicBaseX2)
+	} else {
+		ring0.Wrmsr(ring0.MSRApicBase, base|apicBaseEnable)
+		pa := base &^ 0xfff & (1<<52 - 1)
+		apicPage = mem.Phys(pa)
+		mem.MapKernel(apicPage, pa, mem.PageSize, mem.Writable|mem.NoExec|mem.Uncached)
+	}
+	apicWrite(apicLINT0, apicMasked)
+	apicWrite(apicLINT1, apicMasked)
+	apicWrite(apicTimer, apicMasked)
+	apicWrite(apicSVR, apicOn|VecSpurious)
+}
+
+//go:nosplit
+func apicWrite(reg uint32, value uint32) {
+	if apicPage != 0 {
+		*(*uint32)(ring0.Pointer(apicPage + uintptr(reg))) = value
+		return
+	}
+	ring0.Wrmsr(0x800+reg>>4, uint64(value))
+}
+
+// EOI ends the interrupt in service.
+//
+//go:nosplit
+func EOI() {
+	if has(tlfs.AccessApic) {
+		ring0.Wrmsr(tlfs.MSREOI, 0)
+		return
+	}
+	apicWrite(apicEOI, 0)
+}

@@ -1,0 +1,61 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hv
+
+import (
+	"github.com/hvgo/hvgo/internal/wire/tlfs"
+	"github.com/hvgo/hvgo/runtime/ring0"
+)
+
+// Init takes the hypervisor's interfaces into use, after mem works and before
+// interrupts are unmasked. Detect has filled Host, and nothing is Missing. It
+// gives what failed, or "".
+//
+//go:nosplit
+func Init() string {
+	initAPIC()
+	if !initHypercall() {
+		return "the hypercall page could not be enabled"
+	}
+	initRefTime()
+	if !initSynIC() {
+		return "no memory for the SynIC's pages"
+	}
+	initTimer()
+	return ""
+}
+
+// Crash reports the end of the guest to the host (TLFS 2.4.10 and 4.10, guest
+// crash MSRs), where it listens. text is a physical address.
+//
+//go:nosplit
+func Crash(p0, p1, p2, text, bytes uint64) {
+	if Host.Misc&tlfs.FeatureGuestCrashMSRs == 0 {
+		return
+	}
+	ring0.Wrmsr(tlfs.MSRCrashP0, p0)
+	ring0.Wrmsr(tlfs.MSRCrashP1, p1)
+	ring0.Wrmsr(tlfs.MSRCrashP2, p2)
+	ring0.Wrmsr(tlfs.MSRCrashP3, text)
+	ring0.Wrmsr(tlfs.MSRCrashP4, bytes)
+	ring0.Wrmsr(tlfs.MSRCrashCtl, tlfs.CrashNotify|tlfs.CrashMessage)
+}
+
+// Shutdown turns SynIC and timer off, so that whoever runs next (firmware)
+// finds the machine as it was.
+//
+//go:nosplit
+func Shutdown() {
+	ring0.Wrmsr(tlfs.MSRStimer0Config, 0)
+	ring0.Wrmsr(tlfs.MSRSINT0+tlfs.SINTVMBus, tlfs.SINTMasked)
+	ring0.Wrmsr(tlfs.MSRSControl, 0)
+	ring0.Wrmsr(tlfs.MSRSIMP, 0)
+	ring0.Wrmsr(tlfs.MSRSIEFP, 0)
+	if tscPage != 0 {
+		tscPage = 0
+		ring0.Wrmsr(tlfs.MSRReferenceTSC, 0)
+	}
+	ring0.Wrmsr(tlfs.MSRHypercall, 0)
+	ring0.Wrmsr(tlfs.MSRGuestOSID, 0)
+}
