@@ -1,0 +1,52 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command hvgo builds virtual machines out of Go programs and runs them.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	runAsInit()
+	os.Exit(execute(os.Args[1:]))
+}
+
+// execute runs the command line and returns the exit status.
+func execute(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.Execute()
+	var status exitStatus
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	}
+	fmt.Fprintln(os.Stderr, "hvgo:", err)
+	return 1
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "hvgo",
+		Short:         "Go programs as virtual machines for Hyper-V",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	// Each file of this folder that has commands appends them here.
+	root.AddCommand(hostCommands()...)
+	return root
+}
+
+// exitStatus is an error that has been reported already, or needs no words: it
+// only sets hvgo's exit status.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
