@@ -25,20 +25,8 @@ type Packet struct {
 // (rndis_packet in BTF).
 const PacketSize = HeaderSize + 36
 
-// DecodePacket reads a Packet. Its ranges are not checked; Data and PPIs do.
-func DecodePacket(b []byte) (m Packet, err error) {
-	p, err := body(b, PacketSize, TypePacket, "Packet")
-	if err != nil {
-		return m, err
-	}
-	return Packet{
-		Length:     uint32(len(p) + HeaderSize),
-		DataOffset: le.Uint32(p), DataLength: le.Uint32(p[4:]),
-		OOBOffset: le.Uint32(p[8:]), OOBLength: le.Uint32(p[12:]), OOBCount: le.Uint32(p[16:]),
-		PPIOffset: le.Uint32(p[20:]), PPILength: le.Uint32(p[24:]),
-		VCHandle: le.Uint32(p[28:]), Reserved: le.Uint32(p[32:]),
-	}, nil
-}
+// DecodePacket reads a Packet. Its ranges are not checked: Data and PPIs do that.
+func DecodePacket(b []byte) (m Packet, err error) { return DecodePacketPrefix(b, len(b)) }
 
 // AppendTo appends the encoded message, header included, to b.
 func (m Packet) AppendTo(b []byte) []byte {
@@ -47,6 +35,41 @@ func (m Packet) AppendTo(b []byte) []byte {
 	b = le.AppendUint32(le.AppendUint32(le.AppendUint32(b, m.OOBOffset), m.OOBLength), m.OOBCount)
 	b = le.AppendUint32(le.AppendUint32(b, m.PPIOffset), m.PPILength)
 	return le.AppendUint32(le.AppendUint32(b, m.VCHandle), m.Reserved)
+}
+
+// DecodePacketPrefix reads a Packet from b, a private copy of at least the
+// first PacketSize bytes of a message that ends at most size bytes after its
+// start. A receiver that leaves the frame where it is uses this, then DataRange.
+func DecodePacketPrefix(b []byte, size int) (m Packet, err error) {
+	if len(b) < PacketSize {
+		return m, fmt.Errorf("RNDIS Packet: %w: %d of %d bytes", ErrShort, len(b), PacketSize)
+	}
+	h := Header{Type(le.Uint32(b)), le.Uint32(b[4:])}
+	if h.Type != TypePacket {
+		return m, fmt.Errorf("RNDIS Packet: %w: 0x%X", ErrType, uint32(h.Type))
+	}
+	if h.Length < PacketSize || uint64(h.Length) > uint64(size) {
+		return m, fmt.Errorf("RNDIS Packet: %w: length %d in %d bytes", ErrLength, h.Length, size)
+	}
+	p := b[HeaderSize:]
+	return Packet{
+		Length:     h.Length,
+		DataOffset: le.Uint32(p), DataLength: le.Uint32(p[4:]),
+		OOBOffset: le.Uint32(p[8:]), OOBLength: le.Uint32(p[12:]), OOBCount: le.Uint32(p[16:]),
+		PPIOffset: le.Uint32(p[20:]), PPILength: le.Uint32(p[24:]),
+		VCHandle: le.Uint32(p[28:]), Reserved: le.Uint32(p[32:]),
+	}, nil
+}
+
+// DataRange returns where the Ethernet frame starts and ends, in bytes from
+// the start of the message; both lie inside it.
+func (m Packet) DataRange() (start, end int, err error) {
+	s := uint64(m.DataOffset) + HeaderSize
+	e := s + uint64(m.DataLength)
+	if s < PacketSize || e > uint64(m.Length) {
+		return 0, 0, fmt.Errorf("RNDIS Packet data: %w: %d bytes at %d of a message of %d", ErrLength, m.DataLength, m.DataOffset, m.Length)
+	}
+	return int(s), int(e), nil
 }
 
 // Data returns the Ethernet frame inside msg, the message m was decoded from.

@@ -160,6 +160,10 @@ func TestSeveralPackets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		start, end, err := m.DataRange()
+		if err != nil || !bytes.Equal(msg[start:end], f) {
+			t.Errorf("DataRange = %d, %d, %v", start, end, err)
+		}
 		frames = append(frames, string(f))
 		area, err := m.PPIs(msg)
 		if err != nil {
@@ -204,6 +208,10 @@ func TestHostilePacket(t *testing.T) {
 		}
 		change(&m)
 		_, dataErr := m.Data(b)
+		_, _, rangeErr := m.DataRange()
+		if (rangeErr == nil) != (dataErr == nil) {
+			t.Errorf("%s: Data says %v, DataRange %v", name, dataErr, rangeErr)
+		}
 		_, ppiErr := m.PPIs(b)
 		if dataErr == nil && ppiErr == nil {
 			t.Errorf("%s: accepted", name)
