@@ -1,0 +1,62 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sched
+
+import (
+	"unsafe"
+
+	"github.com/hvgo/hvgo/hv"
+)
+
+// nearest heads the list of threads with a deadline, the earliest first.
+var nearest uintptr
+
+// rememberDue puts a thread into the list, and sees that the timer comes.
+//
+//go:nosplit
+func rememberDue(t *Thread, due int64) {
+	t.due = due
+	at := &nearest
+	for *at != 0 && thread(*at).due <= due {
+		at = &thread(*at).nextDue
+	}
+	t.nextDue = *at
+	*at = uintptr(unsafe.Pointer(t))
+	hv.Arm(thread(nearest).due)
+}
+
+// forgetDue takes a thread out of the list.
+//
+//go:nosplit
+func forgetDue(t *Thread) {
+	if t.due == 0 {
+		return
+	}
+	for at := &nearest; *at != 0; at = &thread(*at).nextDue {
+		if thread(*at) == t {
+			*at = t.nextDue
+			break
+		}
+	}
+	t.due = 0
+}
+
+// TimerInterrupt wakes all threads whose deadline has come.
+//
+//go:nosplit
+func TimerInterrupt() {
+	hv.TimerFired()
+	now := hv.Now()
+	for nearest != 0 && thread(nearest).due <= now {
+		Wake(thread(nearest), TimedOut)
+	}
+	if nearest != 0 {
+		hv.Arm(thread(nearest).due)
+	}
+}
+
+// Sleep blocks until the reference time is due.
+//
+//go:nosplit
+func Sleep(due int64) uint32 { return Block(WaitSleep, 0, due) }
