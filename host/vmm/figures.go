@@ -1,0 +1,35 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vmm
+
+import (
+	"github.com/hvgo/hvgo/host/kvm"
+)
+
+// maxExitReason bounds the table of counters; KVM's reasons are below it.
+const maxExitReason = 64
+
+// Figures count how often the guest left to user space.
+type Figures struct {
+	Exits map[string]uint64 // by kind of exit
+	Ports map[string]uint64 // I/O port exits by device
+	Total uint64
+}
+
+// Figures returns the counters so far. It may be called at any time.
+func (m *VM) Figures() Figures {
+	f := Figures{Exits: map[string]uint64{}, Ports: map[string]uint64{}}
+	for i := range m.counts {
+		if n := m.counts[i].Load(); n > 0 {
+			f.Exits[kvm.ExitReason(i).String()] = n
+			f.Total += n
+		}
+	}
+	for _, r := range m.ports.ranges {
+		if n := r.exits.Load(); n > 0 {
+			f.Ports[r.name] = n
+		}
+	}
+	return f
+}
