@@ -39,8 +39,9 @@ const adviceMask = 1<<adviceNormal | 1<<adviceRandom | 1<<adviceSequential | 1<<
 
 // Madvise is madvise(2). MADV_DONTNEED and MADV_FREE free the frames of private
 // memory at once; a later read sees zero. MADV_REMOVE does so for shared memory.
-// MADV_POPULATE_* fill. All other advice is accepted and changes nothing: there
-// is no swap, no fork and, for now, no huge page.
+// MADV_POPULATE_* fill. MADV_COLLAPSE is refused with EINVAL, as Linux does where
+// no huge page can be made. All other advice is accepted and changes nothing:
+// there is no swap, no fork and no huge page.
 //
 //go:nosplit
 func Madvise(addr, length uintptr, advice int32) (errno uintptr) {
@@ -93,6 +94,8 @@ func advise(a *area, start, end uintptr, advice int32) (errno uintptr) {
 			return EINVAL
 		}
 		discard(start, end)
+	case adviceCollapse:
+		return EINVAL
 	case adviceRemove:
 		if a.kind != kindShared {
 			return EINVAL
@@ -142,7 +145,8 @@ func Mincore(addr, length, vec uintptr) (errno uintptr) {
 				resident = 1
 			}
 		}
-		storeByte(vec, resident)
+		pa, _, _ := Walk(vec) // not vec itself: never a fault in here
+		storeByte(Phys(pa), resident)
 		vec++
 	}
 	return 0

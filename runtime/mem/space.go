@@ -175,7 +175,7 @@ func place(hint, length uintptr, flags int32) (addr, errno uintptr) {
 	if flags&Map32Bit != 0 {
 		low, high = low2GStart, low2GEnd
 	}
-	hint = pageAlign(hint)
+	hint &^= pageMask
 	if hint != 0 && hint < UserStart {
 		hint = UserStart
 	}
