@@ -48,7 +48,7 @@ type Command struct {
 }
 
 // Machine is an emulated machine that is up. Its methods must not be called
-// from several goroutines at once, except Close.
+// from several goroutines at once; to end a Run, cancel its context.
 type Machine struct {
 	q      *qemu
 	frames *frameConn
