@@ -18,6 +18,9 @@ const (
 	// window is a range that neither the Go runtime nor Linux uses by itself.
 	window      uintptr = 0x2000_0000_0000
 	windowPages         = 64
+	// mark is where in a page the tests read and write: not at its start, where
+	// a freed frame has its link.
+	mark uintptr = 200
 	anon                = unix.MAP_ANON | unix.MAP_PRIVATE
 	rw                  = unix.PROT_READ | unix.PROT_WRITE
 )
@@ -83,18 +86,18 @@ func clearWindow(t *testing.T) {
 // compareWindow compares each page: readable, writable, contents.
 func compareWindow(t *testing.T, when string) {
 	t.Helper()
-	for page := window; page < window+windowPages*PageSize; page += PageSize {
+	for page := window + mark; page < window+windowPages*PageSize; page += PageSize {
 		theirs, readable := linuxPeek(page)
 		ours, answer := peek(t, page)
 		if readable != (answer == Resolved) || ours != theirs {
 			t.Fatalf("after %s: page %d: Linux reads %d (%v), we read %d (%v)",
 				when, (page-window)/PageSize, theirs, readable, ours, answer == Resolved)
 		}
-		if readable != Valid(page, PageSize, false) {
+		if readable != Valid(page-mark, PageSize, false) {
 			t.Fatalf("after %s: Valid is wrong for page %d", when, (page-window)/PageSize)
 		}
 		writable := readable && linuxPoke(page, theirs)
-		if writable != (poke(t, page, ours) == Resolved) || writable != Valid(page, PageSize, true) {
+		if writable != (poke(t, page, ours) == Resolved) || writable != Valid(page-mark, PageSize, true) {
 			t.Fatalf("after %s: page %d: Linux writable %v", when, (page-window)/PageSize, writable)
 		}
 	}
@@ -267,9 +270,9 @@ func TestRandomCallsAgainstLinux(t *testing.T) {
 			t.Fatalf("step %d: %s pages %d+%d prot %d: %q, on Linux %q", step, name,
 				page, length/PageSize, prot, unix.Errno(ours), unix.Errno(theirs))
 		}
-		mark := byte(1 + step%255)
-		linuxPoke(addr, mark)
-		poke(t, addr, mark)
+		value := byte(1 + step%255)
+		linuxPoke(addr+mark, value)
+		poke(t, addr+mark, value)
 		compareWindow(t, name)
 		checkAreas(t)
 	}
@@ -309,6 +312,9 @@ func checkAreas(t *testing.T) {
 			if b.end > a.start || b.end == a.start && b.prot == a.prot && b.kind == a.kind {
 				t.Fatalf("areas %+v and %+v overlap or should be one", b, a)
 			}
+		}
+		if uint64(space.n)*uint64(areaSize) > space.pages*PageSize {
+			t.Fatalf("%d areas in %d pages", space.n, space.pages)
 		}
 		pages[a.kind] += uint64(a.end-a.start) / PageSize
 	}

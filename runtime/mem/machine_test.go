@@ -30,6 +30,9 @@ func newMachine(t testing.TB, pages int) {
 		}
 	})
 	DirectBase = uintptr(unsafe.Pointer(unsafe.SliceData(arena))) - arenaStart
+	for i := range arena[:min(len(arena), 4096*PageSize)] {
+		arena[i] = 0xA5 // RAM is not zero at power-on
+	}
 	clearState()
 	AddExtent(arenaStart, uint64(pages)*PageSize)
 	if NewRoot() == 0 {

@@ -74,8 +74,8 @@ func TestRandomMremapAgainstLinux(t *testing.T) {
 			Mmap(start+pages*PageSize, PageSize, unix.PROT_READ, anon|unix.MAP_FIXED)
 		}
 		for i := uintptr(0); i < pages; i += 1 + uintptr(random.IntN(3)) {
-			linuxPoke(start+i*PageSize, byte(i+1))
-			poke(t, start+i*PageSize, byte(i+1))
+			linuxPoke(start+i*PageSize+mark, byte(i+1))
+			poke(t, start+i*PageSize+mark, byte(i+1))
 		}
 		old := start + uintptr(random.IntN(int(pages)))*PageSize
 		oldLength := (1 + uintptr(random.IntN(int(pages-(old-start)/PageSize)))) * PageSize
@@ -100,8 +100,8 @@ func TestRandomMremapAgainstLinux(t *testing.T) {
 func compareMoved(t *testing.T, a, b, length uintptr) {
 	t.Helper()
 	for i := uintptr(0); i < length; i += PageSize {
-		theirs, _ := linuxPeek(a + i)
-		if ours, answer := peek(t, b+i); answer != Resolved || ours != theirs {
+		theirs, _ := linuxPeek(a + i + mark)
+		if ours, answer := peek(t, b+i+mark); answer != Resolved || ours != theirs {
 			t.Fatalf("moved page %d holds %d, on Linux %d", i/PageSize, ours, theirs)
 		}
 	}

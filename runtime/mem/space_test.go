@@ -78,7 +78,7 @@ func TestFreedMemoryReadsAsZero(t *testing.T) {
 		newMachine(t, 200)
 		addr, _ := Mmap(0, 8*PageSize, rw, anon)
 		for i := range uintptr(8) {
-			poke(t, addr+i*PageSize, 0xA5)
+			poke(t, addr+i*PageSize+mark, 0xA5)
 		}
 		if errno := Madvise(addr+PageSize, 3*PageSize, advice); errno != 0 || Resident() != 5 {
 			t.Fatalf("madvise: %q, %d frames resident, want 5", unix.Errno(errno), Resident())
@@ -88,7 +88,7 @@ func TestFreedMemoryReadsAsZero(t *testing.T) {
 			if i >= 1 && i < 4 {
 				want = 0
 			}
-			if b, _ := peek(t, addr+i*PageSize); b != want {
+			if b, _ := peek(t, addr+i*PageSize+mark); b != want {
 				t.Errorf("page %d reads %#x, want %#x", i, b, want)
 			}
 		}
@@ -204,6 +204,28 @@ func TestManyAreas(t *testing.T) {
 	}
 }
 
+// TestHoles cuts one area into many, over several sizes of the table.
+func TestHoles(t *testing.T) {
+	newMachine(t, 200)
+	const holes = 1000
+	addr, _ := Mmap(0, 2*holes*PageSize, rw, anon)
+	for i := range uintptr(holes) {
+		if errno := Munmap(addr+(2*i+1)*PageSize, PageSize); errno != 0 {
+			t.Fatal(unix.Errno(errno))
+		}
+		checkAreas(t)
+	}
+	if space.n != holes {
+		t.Errorf("%d areas", space.n)
+	}
+	for i := range uintptr(holes - 1) {
+		Mmap(addr+(2*i+1)*PageSize, PageSize, rw, anon|unix.MAP_FIXED)
+	}
+	if checkAreas(t); space.n != 1 {
+		t.Errorf("%d areas after the holes are filled", space.n)
+	}
+}
+
 // modelPage is a page in the simple model of TestRandomCallsAgainstModel.
 type modelPage struct {
 	mapped, shared bool
@@ -298,9 +320,9 @@ func touchModel(t *testing.T, addr uintptr, p *modelPage, value byte, write bool
 	}
 	answer, got := 0, byte(0)
 	if write {
-		answer = poke(t, addr, value)
+		answer = poke(t, addr+mark, value)
 	} else {
-		got, answer = peek(t, addr)
+		got, answer = peek(t, addr+mark)
 	}
 	if answer != want || answer == Resolved && !write && got != p.value {
 		t.Fatalf("%#x: write %v: %d, want %d; value %d, want %d", addr, write, answer, want, got, p.value)
@@ -326,8 +348,8 @@ func checkModel(t *testing.T, step int, base uintptr, model *[256]modelPage, fre
 		if model[i].resident {
 			resident++
 		}
-		if pa, _, _, ok := translate(va); ok && byte(load(Phys(pa))) != model[i].value {
-			t.Fatalf("step %d: page %d holds %d, want %d", step, i, byte(load(Phys(pa))), model[i].value)
+		if pa, _, _, ok := translate(va); ok && byte(load(Phys(pa+uint64(mark)))) != model[i].value {
+			t.Fatalf("step %d: page %d holds %d, want %d", step, i, byte(load(Phys(pa+uint64(mark)))), model[i].value)
 		}
 	}
 	if Resident() != resident || Free()+resident+paging.tables-1+space.pages != free {
