@@ -21,8 +21,8 @@ const (
 	// mark is where in a page the tests read and write: not at its start, where
 	// a freed frame has its link.
 	mark uintptr = 200
-	anon                = unix.MAP_ANON | unix.MAP_PRIVATE
-	rw                  = unix.PROT_READ | unix.PROT_WRITE
+	anon         = unix.MAP_ANON | unix.MAP_PRIVATE
+	rw           = unix.PROT_READ | unix.PROT_WRITE
 )
 
 func linux(number, a, b, c, d, e, f uintptr) (uintptr, uintptr) {
