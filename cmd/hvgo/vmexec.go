@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hvgo/hvgo/host/kvm"
 	"github.com/hvgo/hvgo/host/nested"
 )
 
@@ -87,7 +88,7 @@ func (o *vmExecOptions) run(ctx context.Context, args []string) error {
 func (o *vmExecOptions) native() bool {
 	why := errors.New("--nested")
 	if !o.nested {
-		if why = nested.KVMHyperV(); why == nil {
+		if why = nested.kvm.Usable(); why == nil {
 			return true
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hvgo/hvgo/host/kvm"
 )
 
 // IsInit says whether this process is PID 1 of an emulated machine. A program
@@ -373,7 +375,7 @@ func prepareSteps(s setup) error {
 	if err := forward(s.Ports); err != nil {
 		return err
 	}
-	return KVMHyperV()
+	return kvm.Usable()
 }
 
 // insertModules loads the modules of the initramfs in the order of their names.

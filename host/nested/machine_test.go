@@ -24,6 +24,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hvgo/hvgo/host/kvm"
 )
 
 // The test binary is PID 1 inside, and each program that runs there: childEnv
@@ -48,7 +50,7 @@ var children = map[string]func(){
 		os.Exit(7)
 	},
 	"kvm": func() {
-		if err := KVMHyperV(); err != nil {
+		if err := kvm.Usable(); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
