@@ -88,7 +88,7 @@ func (o *vmExecOptions) run(ctx context.Context, args []string) error {
 func (o *vmExecOptions) native() bool {
 	why := errors.New("--nested")
 	if !o.nested {
-		if why = nested.kvm.Usable(); why == nil {
+		if why = kvm.Usable(); why == nil {
 			return true
 		}
 	}
