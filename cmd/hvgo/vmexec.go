@@ -77,7 +77,7 @@ func (o *vmExecOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer m.Close()
-	status, err := runInside(ctx, m, path, args[1:], "")
+	status, err := runInside(ctx, m, nested.Command{Path: path, Args: args[1:]})
 	if err != nil {
 		return err
 	}
@@ -159,23 +159,22 @@ func runHere(path string, args []string) error {
 	return fmt.Errorf("run %s: %w", path, err)
 }
 
-// runInside runs one program in the machine, with our streams; dir "" means our
-// working directory.
-func runInside(ctx context.Context, m *nested.Machine, path string, args []string, dir string) (int, error) {
-	if dir == "" {
+// runInside runs one program in the machine, with our environment, our streams
+// and the signals that we get; by default in our working directory.
+func runInside(ctx context.Context, m *nested.Machine, c nested.Command) (int, error) {
+	if c.Dir == "" {
 		wd, err := os.Getwd()
 		if err != nil {
 			return 0, err
 		}
-		dir = wd
+		c.Dir = wd
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded...)
 	defer signal.Stop(signals)
-	return m.Run(ctx, nested.Command{
-		Path: path, Args: args, Dir: dir, Env: os.Environ(),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
-	})
+	c.Env, c.Signals = os.Environ(), signals
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return m.Run(ctx, c)
 }
 
 // statusError passes a program's exit status on as ours.

@@ -97,7 +97,7 @@ var children = map[string]func(){
 	},
 }
 
-// requireVM skips without what the machine needs; where HVGO_REQUIRE_VM is set
+// requireVM skips without what the machine needs; where HVGO_REQUIRE_QEMU is set
 // (make test), nothing may be missing.
 func requireVM(t *testing.T) {
 	t.Helper()
@@ -123,7 +123,7 @@ func requireQEMU(t *testing.T) {
 
 func skipOrFail(t *testing.T, why string) {
 	t.Helper()
-	if os.Getenv("HVGO_REQUIRE_VM") != "" {
+	if os.Getenv("HVGO_REQUIRE_QEMU") != "" {
 		t.Fatal(why)
 	}
 	t.Skip(why)
