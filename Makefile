@@ -1,0 +1,57 @@
+# Copyright 2026 The hvgo Authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Static binaries everywhere: the emulated machine has no C library.
+export CGO_ENABLED = 0
+export GOTOOLCHAIN = local
+
+HVGO  = bin/hvgo
+IMAGE = bin/hello.vhdx
+STEP  = @scripts/step
+MEMORY = 256
+
+.PHONY: run test build image packages vet lint gofmt unit vm-test fuzz clean
+
+## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
+run: packages image
+	$(HVGO) run --memory $(MEMORY) --publish 8080:8080 --disk $(IMAGE) $(IMAGE)
+
+## test: everything, the tests that boot a VM included
+test: packages build gofmt vet lint unit image vm-test
+
+## packages: install the Debian packages that are missing, after naming them
+packages:
+	@scripts/packages
+
+## build: the hvgo command
+build:
+	$(STEP) "build hvgo" go build -o $(HVGO) ./cmd/hvgo
+
+## image: examples/hello as a VHDX
+image: build
+	$(STEP) "build $(IMAGE)" $(HVGO) build -o $(IMAGE) ./examples/hello
+
+gofmt:
+	$(STEP) "gofmt" scripts/gofmt-check
+
+vet:
+	$(STEP) "go vet" go vet ./...
+
+## lint: staticcheck, of the version that tools/go.mod pins
+lint:
+	$(STEP) "staticcheck" go tool -modfile=tools/go.mod staticcheck ./...
+
+## unit: the tests that need no KVM (those that do skip)
+unit:
+	$(STEP) "unit tests" env HVGO_REQUIRE_QEMU=1 go test ./...
+
+## vm-test: the tests that need KVM, in one start of the emulated machine where KVM has no Hyper-V
+vm-test: build
+	$(STEP) "VM tests" scripts/vm-tests $(IMAGE)
+
+## fuzz: each fuzz target for ten seconds
+fuzz:
+	scripts/fuzz 10s
+
+clean:
+	rm -rf bin
