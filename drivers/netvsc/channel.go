@@ -14,8 +14,8 @@ type Channel interface {
 	// pfns as one range, and asks for a completion.
 	SendGPADirect(transaction uint64, payload []byte, pfns []uint64, size int) error
 
-	// SendCompletion completes a packet of the host's.
-	SendCompletion(transaction uint64, payload []byte) error
+	// SendCompletions completes packets of the host's, all at once.
+	SendCompletions(done []Done) error
 
 	// Share gives zeroed memory of n pages that the host knows by a GPADL.
 	Share(n int) (*Memory, error)
@@ -25,8 +25,12 @@ type Channel interface {
 	// returns.
 	Serve(handle func([]Packet)) error
 
-	// Close closes the channel, then frees what Share gave.
+	// Close closes the channel: Serve returns, and the host does not touch
+	// shared memory any more.
 	Close() error
+
+	// Free frees what Share gave. It follows Close and the end of Serve.
+	Free() error
 }
 
 // Memory is memory that the host may read and write.
@@ -34,6 +38,12 @@ type Memory struct {
 	Bytes []byte
 	PFN   []uint64 // guest page number of each page
 	GPADL uint32
+}
+
+// Done is a completion of a packet of the host's.
+type Done struct {
+	Transaction uint64
+	Payload     []byte
 }
 
 // Kind tells the packets of a ring apart.

@@ -12,6 +12,7 @@
 // GPA-direct packet, and says "no room" when the host has all of them.
 //
 //	channel.go     what the driver needs of VMBus
+//	vmbus.go       a drivers/vmbus channel made to fit
 //	negotiate.go   version, NDIS config, buffers, RNDIS, OIDs: straight line
 //	nic.go         the card: Open, Start, Transmit, Close, Stats
 //	control.go     requests and their answers

@@ -35,6 +35,7 @@ type fakeHost struct {
 	cond     sync.Cond
 	queue    []Packet
 	closed   bool
+	freed    bool
 	gpadls   map[uint32]*Memory
 	byPFN    map[uint64]*Memory
 	recv     *Memory
@@ -75,6 +76,17 @@ func (h *fakeHost) Share(n int) (*Memory, error) {
 }
 
 func (h *fakeHost) Close() error { h.rescind(); return nil }
+
+// Free spoils the memory, so that a later use shows.
+func (h *fakeHost) Free() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, m := range h.gpadls {
+		m.Bytes = nil
+	}
+	h.freed = true
+	return nil
+}
 
 func (h *fakeHost) rescind() {
 	h.mu.Lock()
@@ -129,18 +141,20 @@ func (h *fakeHost) complete(id uint64, body []byte) {
 	h.push(Packet{Kind: Completion, Transaction: id, Payload: slices.Clone(body)})
 }
 
-func (h *fakeHost) SendCompletion(id uint64, payload []byte) error {
+func (h *fakeHost) SendCompletions(done []Done) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return errFakeClosed
 	}
-	if len(payload) > 0 {
-		if _, err := nvsp.DecodeSendRNDISPacketComplete(payload); err != nil {
-			h.breach("completion: %v", err)
+	for _, d := range done {
+		if len(d.Payload) > 0 {
+			if _, err := nvsp.DecodeSendRNDISPacketComplete(d.Payload); err != nil {
+				h.breach("completion: %v", err)
+			}
 		}
+		h.returned = append(h.returned, d.Transaction)
 	}
-	h.returned = append(h.returned, id)
 	return nil
 }
 

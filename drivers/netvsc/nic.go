@@ -128,9 +128,7 @@ func Open(ch Channel, o Options) (*NIC, error) {
 	n.tx.current = -1
 	go n.serve()
 	if err := n.negotiate(); err != nil {
-		n.ch.Close()
-		<-n.done
-		return nil, err
+		return nil, errors.Join(err, n.release())
 	}
 	n.log.Info("network card ready", "nvsp", n.version, "mac", macString(n.mac), "mtu", n.mtu, "link", n.LinkUp(),
 		"sections", len(n.tx.sectionBusy), "checksum offload", n.TxChecksum())
@@ -190,9 +188,17 @@ func (n *NIC) Done() <-chan struct{} { return n.done }
 func (n *NIC) Close() error {
 	n.tx.close()
 	n.halt()
+	return n.release()
+}
+
+// release closes the channel and frees its memory once nobody here uses it.
+func (n *NIC) release() error {
 	err := n.ch.Close()
 	<-n.done
-	return err
+	n.calls.rndis.Lock()
+	n.calls.control = nil
+	n.calls.rndis.Unlock()
+	return errors.Join(err, n.ch.Free())
 }
 
 // serve runs the channel's goroutine.

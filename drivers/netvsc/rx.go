@@ -19,14 +19,8 @@ const prefixSize = 512
 // receiver belongs to the channel's goroutine.
 type receiver struct {
 	prefix   [prefixSize]byte
-	complete []completion    // receive completions of this batch
+	complete []Done          // receive completions of this batch
 	seen     map[string]bool // kinds of bad packets already logged
-}
-
-// completion is a receive completion to send.
-type completion struct {
-	transaction uint64
-	ok          bool
 }
 
 // Bodies of receive completions.
@@ -47,21 +41,19 @@ func (n *NIC) handle(batch []Packet) {
 		p := &batch[i]
 		switch p.Kind {
 		case TransferPages:
-			n.rx.complete = append(n.rx.complete, completion{p.Transaction, n.receiveTransfer(p)})
+			body := receiveDone
+			if !n.receiveTransfer(p) {
+				body = receiveFailed
+			}
+			n.rx.complete = append(n.rx.complete, Done{p.Transaction, body})
 		case Completion:
 			n.completed(p)
 		case InBand:
 			n.inBand(p)
 		}
 	}
-	for _, c := range n.rx.complete {
-		body := receiveDone
-		if !c.ok {
-			body = receiveFailed
-		}
-		if err := n.ch.SendCompletion(c.transaction, body); err != nil {
-			break // the channel is gone: Serve ends
-		}
+	if len(n.rx.complete) > 0 {
+		n.ch.SendCompletions(n.rx.complete) // an error ends Serve too
 	}
 	n.rx.complete = n.rx.complete[:0]
 	n.tx.tellRoom(n)
@@ -278,6 +270,6 @@ func (n *NIC) inBand(p *Packet) {
 		n.bad("message", fmt.Errorf("NVSP message of type %d", t))
 	}
 	if p.WantsCompletion {
-		n.rx.complete = append(n.rx.complete, completion{p.Transaction, true})
+		n.rx.complete = append(n.rx.complete, Done{p.Transaction, nil})
 	}
 }
