@@ -1,0 +1,199 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hyperv
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hvgo/hvgo/host/kvm"
+	"github.com/hvgo/hvgo/internal/wire/tlfs"
+)
+
+// Mask names features that CPUID shall not announce. Hosts differ in what they
+// offer; a guest is tested on each of its ways by masking.
+type Mask uint32
+
+// What can be masked. All but NoHyperv change leaf 0x40000002 or 0x40000003 only.
+const (
+	NoReferenceTSC     Mask = 1 << iota // reference TSC page
+	NoReferenceCounter                  // the reference counter register
+	NoTimers                            // synthetic timers
+	NoDirectTimers                      // their direct mode
+	NoCrash                             // crash registers
+	NoFrequencies                       // TSC and APIC frequency registers
+	NoPostMessages                      // the privilege bit; with enforcement the hypercall is refused too
+	NoSignalEvents                      // likewise
+	NoInvariantTSC                      // the invariant TSC control register
+	NoReset                             // the reset register
+	NoVersion                           // leaf 0x40000002 is zero
+	NoHyperv                            // the leaves of KVM stand where those of Hyper-V were
+	lastMask
+)
+
+var maskNames = []string{
+	"no-reference-tsc", "no-reference-counter", "no-timers", "no-direct-timers", "no-crash", "no-frequencies",
+	"no-post-messages", "no-signal-events", "no-invariant-tsc", "no-reset", "no-version", "no-hyperv",
+}
+
+// String returns the names, separated by commas.
+func (m Mask) String() string {
+	var s []string
+	for i, name := range maskNames {
+		if m&(1<<i) != 0 {
+			s = append(s, name)
+		}
+	}
+	return strings.Join(s, ",")
+}
+
+// ParseMask reads names separated by commas, as String writes them.
+func ParseMask(s string) (m Mask, err error) {
+	for name := range strings.SplitSeq(s, ",") {
+		if name == "" {
+			continue
+		}
+		i := slices.Index(maskNames, name)
+		if i < 0 {
+			return 0, fmt.Errorf("unknown mask %q: it is one of %s", name, strings.Join(maskNames, ", "))
+		}
+		m |= 1 << i
+	}
+	return m, nil
+}
+
+// clear takes the masked bits out of leaf 0x40000003.
+func (m Mask) clear(e *kvm.CPUIDEntry) {
+	for _, c := range []struct {
+		mask          Mask
+		eax, ebx, edx uint32
+	}{
+		{mask: NoReferenceTSC, eax: tlfs.AccessReferenceTSC},
+		{mask: NoReferenceCounter, eax: tlfs.AccessPartitionRefCount},
+		{mask: NoTimers, eax: tlfs.AccessStimer, edx: tlfs.FeatureDirectSyntheticTmrs},
+		{mask: NoDirectTimers, edx: tlfs.FeatureDirectSyntheticTmrs},
+		{mask: NoCrash, edx: tlfs.FeatureGuestCrashMSRs},
+		{mask: NoFrequencies, eax: tlfs.AccessFrequency, edx: tlfs.FeatureFrequencyMSRs},
+		{mask: NoPostMessages, ebx: tlfs.PostMessages},
+		{mask: NoSignalEvents, ebx: tlfs.SignalEvents},
+		{mask: NoInvariantTSC, eax: tlfs.AccessTSCInvariant},
+		{mask: NoReset, eax: tlfs.AccessReset},
+	} {
+		if m&c.mask != 0 {
+			e.EAX &^= c.eax
+			e.EBX &^= c.ebx
+			e.EDX &^= c.edx
+		}
+	}
+}
+
+const (
+	debuggingEBX   = 1 << 11 // KVM's synthetic debugger, which this host has not
+	debuggingEDX   = 1 << 1
+	enlightenedVMX = 1 << 14 // leaf 0x40000004: enlightened VMCS, for nested use
+	maxLeaf        = tlfs.LeafHardware
+)
+
+// hvLeaves makes the leaves 0x40000000 to 0x40000006 of KVM's own: named as
+// Hyper-V names itself, and without the synthetic debugger and nested features.
+func hvLeaves(supported []kvm.CPUIDEntry, m Mask) ([]kvm.CPUIDEntry, error) {
+	var out []kvm.CPUIDEntry
+	seen := map[uint32]bool{}
+	for _, e := range supported {
+		if e.Function < tlfs.LeafVendor || e.Function > maxLeaf {
+			continue
+		}
+		seen[e.Function] = true
+		switch e.Function {
+		case tlfs.LeafVendor:
+			v := []byte(tlfs.VendorSignature)
+			e.EAX = maxLeaf
+			e.EBX, e.ECX, e.EDX = binary.LittleEndian.Uint32(v), binary.LittleEndian.Uint32(v[4:]), binary.LittleEndian.Uint32(v[8:])
+		case tlfs.LeafVersion:
+			if m&NoVersion != 0 {
+				e.EAX, e.EBX, e.ECX, e.EDX = 0, 0, 0, 0
+			}
+		case tlfs.LeafFeatures:
+			e.EBX &^= debuggingEBX
+			e.EDX &^= debuggingEDX
+			m.clear(&e)
+		case tlfs.LeafRecommendations:
+			e.EAX &^= enlightenedVMX
+		}
+		out = append(out, e)
+	}
+	for l := uint32(tlfs.LeafVendor); l <= tlfs.LeafLimits; l++ {
+		if !seen[l] {
+			return nil, fmt.Errorf("KVM has no Hyper-V CPUID leaf %#x", l)
+		}
+	}
+	return out, nil
+}
+
+// processorLeaves sets in KVM's supported entries what differs from one virtual
+// processor to the next: APIC ids and the count (Intel SDM volume 2, CPUID).
+func processorLeaves(supported []kvm.CPUIDEntry, vp, count uint32) []kvm.CPUIDEntry {
+	const hypervisorLeaves = 4 // 0x40000000 and up
+	bits := uint32(0)
+	for 1<<bits < count {
+		bits++
+	}
+	var out []kvm.CPUIDEntry
+	for _, e := range supported {
+		if e.Function>>28 == hypervisorLeaves {
+			continue
+		}
+		switch e.Function {
+		case 1:
+			e.EBX = e.EBX&0xFFFF | count<<16 | vp<<24
+			e.ECX |= tlfs.HypervisorPresent
+			const htt = 1 << 28
+			e.EDX &^= htt
+			if count > 1 {
+				e.EDX |= htt
+			}
+		case 0xB, 0x1F: // one thread per core, all cores in one package
+			const smt, core = 1 << 8, 2 << 8
+			e.EAX, e.EBX, e.ECX, e.EDX = 0, 0, e.Index, vp
+			switch e.Index {
+			case 0:
+				e.EBX, e.ECX = 1, smt
+			case 1:
+				e.EAX, e.EBX, e.ECX = bits, count, 1|core
+			}
+		case 0x8000001E:
+			e.EAX, e.EBX, e.ECX = vp, vp, 0
+		case 0x80000008:
+			e.ECX = 0
+			if count > 1 {
+				e.ECX = bits<<12 | (count - 1)
+			}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// cpuid returns what CPUID shows on virtual processor vp of count.
+func cpuid(s *kvm.System, m Mask, vp, count uint32) ([]kvm.CPUIDEntry, error) {
+	base, err1 := s.SupportedCPUID()
+	hv, err2 := s.SupportedHvCPUID()
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	out := processorLeaves(base, vp, count)
+	if m&NoHyperv != 0 {
+		for _, e := range base {
+			if e.Function == tlfs.LeafVendor || e.Function == tlfs.LeafInterface {
+				out = append(out, e)
+			}
+		}
+		return out, nil
+	}
+	leaves, err := hvLeaves(hv, m)
+	return append(out, leaves...), err
+}
