@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -27,7 +28,9 @@ type Config struct {
 	CPUs      int      // emulated processors; default 2
 	MemoryMiB int      // RAM of the machine, all that its programs use included; default 2048
 	Shares    []Share  // folders that exist inside too
-	Forward   []uint16 // TCP: a connection to 127.0.0.1:P outside reaches 127.0.0.1:P inside
+	// Forward are TCP addresses outside, IPv4: a connection to one of them
+	// reaches 127.0.0.1 and the same port inside.
+	Forward []netip.AddrPort
 	// Init is the static program that is PID 1 inside and must call Init when
 	// IsInit; default: the running program.
 	Init string
@@ -103,6 +106,11 @@ func (cfg Config) withDefaults() (Config, error) {
 		}
 		cfg.Init = self
 	}
+	for _, f := range cfg.Forward {
+		if !f.Addr().Is4() || f.Port() == 0 {
+			return cfg, fmt.Errorf("cannot forward %v: an IPv4 address and a port are needed", f)
+		}
+	}
 	var err error
 	cfg.Shares, err = cleanShares(cfg.Shares)
 	return cfg, err
@@ -111,7 +119,10 @@ func (cfg Config) withDefaults() (Config, error) {
 // handshake sends the setup and waits for PID 1.
 func (m *Machine) handshake(ctx context.Context, cfg Config) error {
 	defer m.watch(ctx, startTimeout)()
-	s := setup{Shares: cfg.Shares, Ports: cfg.Forward, Time: time.Now().UnixNano()}
+	s := setup{Shares: cfg.Shares, Time: time.Now().UnixNano()}
+	for _, f := range cfg.Forward {
+		s.Ports = append(s.Ports, f.Port())
+	}
 	s.Hostname, _ = os.Hostname() // a nicety
 	if err := m.frames.writeJSON(frameSetup, s); err != nil {
 		return m.fail(ctx, err)

@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -172,7 +173,7 @@ func TestMachine(t *testing.T) {
 	start := time.Now()
 	m, err := Start(context.Background(), Config{
 		Shares:   []Share{{filepath.Dir(self), false}, {rw, true}, {ro, false}},
-		Forward:  []uint16{port},
+		Forward:  []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)},
 		Progress: func(s string) { t.Log(s) },
 	})
 	if err != nil {

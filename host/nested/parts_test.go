@@ -8,6 +8,7 @@ package nested
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -153,8 +154,8 @@ func TestTail(t *testing.T) {
 }
 
 func TestNetdev(t *testing.T) {
-	want := "user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:80-10.0.2.15:61000,hostfwd=tcp:127.0.0.1:8080-10.0.2.15:61001"
-	if got := netdev([]uint16{80, 8080}); got != want {
+	want := "user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:80-10.0.2.15:61000,hostfwd=tcp:0.0.0.0:8080-10.0.2.15:61001"
+	if got := netdev([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:80"), netip.MustParseAddrPort("0.0.0.0:8080")}); got != want {
 		t.Errorf("got %s", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -108,11 +109,11 @@ func qemuArgs(cfg Config, image string) []string {
 
 // netdev describes QEMU's user-mode network. PID 1 passes connections on from
 // the address that hostfwd knows to 127.0.0.1.
-func netdev(ports []uint16) string {
+func netdev(forward []netip.AddrPort) string {
 	var b strings.Builder
 	b.WriteString("user,id=net,ipv6=off")
-	for i, p := range ports {
-		fmt.Fprintf(&b, ",hostfwd=tcp:127.0.0.1:%d-%s:%d", p, insideAddr, proxyPort+i)
+	for i, f := range forward {
+		fmt.Fprintf(&b, ",hostfwd=tcp:%v-%s:%d", f, insideAddr, proxyPort+i)
 	}
 	return b.String()
 }
