@@ -24,7 +24,7 @@ const (
 	RuleGPADLMemory       = "gpadl-memory"       // a page that is not RAM
 	RuleGPADLLimit        = "gpadl-limit"        // too many
 	RuleGPADLInUse        = "gpadl-in-use"       // torn down while an open channel uses it
-	RuleGPADLLeft         = "gpadl-left"         // still there at UNLOAD or release
+	RuleGPADLLeft         = "gpadl-left"         // still there at UNLOAD
 	RuleOpenState         = "open-state"         // open of an open or rescinded channel
 	RuleOpenRing          = "open-ring"          // the ring GPADL cannot be two rings
 	RuleCloseState        = "close-state"        // close of a channel that is not open
