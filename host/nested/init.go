@@ -24,7 +24,7 @@ import (
 
 // IsInit says whether this process is PID 1 of an emulated machine. A program
 // that starts machines asks this first in main, and calls Init if so.
-func IsInit() bool { return os.Getpid() == 1 && os.Args[0] == initPath }
+func IsInit() bool { return os.Getpid() == 1 && os.Args[0] == InitPath }
 
 // Init is PID 1: it prepares the machine, runs the programs that it is told to
 // run and powers off. It does not return.

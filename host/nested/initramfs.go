@@ -15,12 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// initPath is where the kernel finds PID 1, and modulesDir where PID 1 finds
-// the modules: both in the initramfs.
-const (
-	initPath   = "/init"
-	modulesDir = "/modules"
-)
+// InitPath is the path inside of the program that is PID 1 (Config.Init), which
+// commands may use too.
+const InitPath = "/init"
+
+// modulesDir is where PID 1 finds the modules.
+const modulesDir = "/modules"
 
 // newInitramfs packs PID 1 and the modules. The archive is not compressed
 // (unpacking is what costs time in an emulated machine) and lives in memory, so
