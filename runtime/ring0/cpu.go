@@ -222,12 +222,12 @@ func HasXSAVE() bool {
 }
 
 // trap serves exceptions and interrupts, syscall what comes by SYSCALL; both
-// are written in runtime/linux, above this package.
+// are written in runtime/trap, above this package.
 //
-//go:linkname handleTrap github.com/hvgo/hvgo/runtime/linux.handleTrap
+//go:linkname handleTrap github.com/hvgo/hvgo/runtime/trap.handleTrap
 func handleTrap(f *Frame)
 
-//go:linkname handleSyscall github.com/hvgo/hvgo/runtime/linux.handleSyscall
+//go:linkname handleSyscall github.com/hvgo/hvgo/runtime/trap.handleSyscall
 func handleSyscall(f *Frame)
 
 //go:nosplit

@@ -6,8 +6,8 @@
 // exception, interrupt) enters the runtime through.
 //
 // Nothing here decides anything. An entry saves the interrupted registers in
-// a [Frame] on the thread's trap stack, and calls the trap side of
-// runtime/linux; on the way of a byte this is the step between the host's
+// a [Frame] on the thread's trap stack, and calls
+// runtime/trap; on the way of a byte this is the step between the host's
 // interrupt (or the program's SYSCALL) and ordinary code.
 //
 // Everything in this package is nosplit and runs before, beneath and beside

@@ -121,7 +121,7 @@ door:
 	LEAQ -8(SP), SP
 	MOVQ CX, 0(SP) // the return address of the call this becomes
 	STI
-	JMP  github·com∕hvgo∕hvgo∕runtime∕linux·doorEntry(SB)
+	JMP  github·com∕hvgo∕hvgo∕runtime∕trap·doorEntry(SB)
 
 notdoor:
 	MOVQ CPU_Scratch(GS), CX

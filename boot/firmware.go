@@ -1,0 +1,226 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package boot
+
+import (
+	"unsafe"
+
+	"github.com/hvgo/hvgo/runtime/efi"
+	"github.com/hvgo/hvgo/runtime/ring0"
+)
+
+// Offsets in the firmware's tables (UEFI 2.10: system table 4.3, boot services
+// 4.4, runtime services 4.5, simple text output 12.4, random numbers 37.5).
+const (
+	sysConOut     = 64
+	sysRuntime    = 88
+	sysBoot       = 96
+	sysTableCount = 104
+	sysTables     = 112
+
+	bootGetMemoryMap   = 56
+	bootExit           = 232
+	bootSetWatchdog    = 256
+	bootLocateProtocol = 320
+
+	rtGetTime = 24
+	rtReset   = 104
+
+	conOutputString = 8
+	rngGetRNG       = 8
+)
+
+// Types of memory (UEFI 2.10, 7.2.1).
+const (
+	memLoaderCode   = 1
+	memLoaderData   = 2
+	memBootCode     = 3
+	memBootData     = 4
+	memRuntimeCode  = 5
+	memRuntimeData  = 6
+	memConventional = 7
+	memACPIReclaim  = 9
+	memACPINVS      = 10
+)
+
+// descriptor is the part of EFI_MEMORY_DESCRIPTOR that version 1 has.
+type descriptor struct {
+	typ, _        uint32
+	start, _      uint64 // physical and virtual address
+	pages, attrib uint64
+}
+
+// Machine is what the firmware said of the machine. It stays true for its
+// whole life.
+var Machine struct {
+	RSDP, SMBIOS uint64 // physical addresses, 0 where there is none
+	Seed         [64]byte
+	SeedSources  uint32 // bits: 1 firmware, 2 RDSEED, 4 RDRAND
+	MemoryBytes  uint64 // RAM that is usable now
+	LoadAddress  uintptr
+	Booted       bool
+}
+
+// firmware is the way to the firmware's services until they are left.
+type firmware struct {
+	handle, table uintptr
+	boot, runtime uintptr
+}
+
+//go:nosplit
+func word(p uintptr) uintptr { return *(*uintptr)(ring0.Pointer(p)) }
+
+// print writes to the firmware's console, which may be a screen.
+func (fw *firmware) print(s string) {
+	var line [128]uint16
+	n := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\n' {
+			line[n] = '\r'
+			n++
+		}
+		line[n] = uint16(s[i])
+		n++
+		if n >= len(line)-3 || i == len(s)-1 {
+			line[n] = 0
+			out := word(fw.table + sysConOut)
+			if out == 0 {
+				return
+			}
+			efi.Call(word(out+conOutputString), uint64(out), uint64(uintptr(unsafe.Pointer(&line))), 0, 0, 0)
+			n = 0
+		}
+	}
+}
+
+// guid is a GUID in the firmware's byte order, as two words.
+type guid [2]uint64
+
+var (
+	guidACPI2   = guid{0x11d3e4f18868e871, 0x81883cc7800022bc} // 8868e871-e4f1-11d3-bc22-0080c73c8881
+	guidSMBIOS3 = guid{0x4a2c9794f2fd1544, 0x94e320cfbbe52e99} // f2fd1544-9794-4a2c-992e-e5bbcf20e394
+	guidSMBIOS  = guid{0x11d32d88eb9d2d31, 0x4dc13f279000169a} // eb9d2d31-2d88-11d3-9a16-0090273fc14d
+	guidRNG     = guid{0x433deade3152bca5, 0x441f29dc1cc02e86} // 3152bca5-eade-433d-862e-c01cdc291f44
+)
+
+// tables finds the ACPI and SMBIOS tables (UEFI 2.10, 4.6).
+func (fw *firmware) tables() {
+	n := word(fw.table + sysTableCount)
+	at := word(fw.table + sysTables)
+	for i := uintptr(0); i < min(n, 256); i, at = i+1, at+24 {
+		id := *(*guid)(ring0.Pointer(at))
+		switch {
+		case id == guidACPI2:
+			Machine.RSDP = uint64(word(at + 16))
+		case id == guidSMBIOS3:
+			Machine.SMBIOS = uint64(word(at + 16))
+		case id == guidSMBIOS && Machine.SMBIOS == 0:
+			Machine.SMBIOS = uint64(word(at + 16))
+		}
+	}
+}
+
+// seed asks for 64 random bytes, where the firmware has a generator.
+func (fw *firmware) seed() {
+	var rng uintptr
+	status := efi.Call(word(fw.boot+bootLocateProtocol), uint64(uintptr(unsafe.Pointer(&guidRNG))), 0,
+		uint64(uintptr(unsafe.Pointer(&rng))), 0, 0)
+	if status != efi.Success || rng == 0 {
+		return
+	}
+	status = efi.Call(word(rng+rngGetRNG), uint64(rng), 0, uint64(len(Machine.Seed)),
+		uint64(uintptr(unsafe.Pointer(&Machine.Seed))), 0)
+	if status == efi.Success {
+		Machine.SeedSources |= seedFirmware
+	}
+}
+
+const (
+	seedFirmware = 1 << iota
+	seedRdseed
+	seedRdrand
+)
+
+// efiTime is EFI_TIME (UEFI 2.10, 8.3.1).
+type efiTime struct {
+	year                             uint16
+	month, day, hour, minute, second uint8
+	_                                uint8
+	nanosecond                       uint32
+	zone                             int16 // minutes from UTC, 2047 unspecified
+	_                                uint16
+}
+
+const zoneUnspecified = 2047
+
+// now is the firmware's wall clock in ns since 1970, 0 when it has none. An
+// unspecified zone is taken as UTC, as Hyper-V's clock is.
+func (fw *firmware) now() int64 {
+	var t efiTime
+	if efi.Call(word(fw.runtime+rtGetTime), uint64(uintptr(unsafe.Pointer(&t))), 0, 0, 0, 0) != efi.Success {
+		return 0
+	}
+	if t.year < 1970 || t.year > 2200 || t.month < 1 || t.month > 12 || t.day < 1 || t.day > 31 ||
+		t.hour > 23 || t.minute > 59 || t.second > 59 || t.nanosecond >= 1e9 {
+		return 0
+	}
+	zone := int64(t.zone)
+	if zone == zoneUnspecified || zone < -1440 || zone > 1440 {
+		zone = 0
+	}
+	seconds := (days(int64(t.year), int64(t.month), int64(t.day))*24+int64(t.hour))*3600 +
+		(int64(t.minute)+zone)*60 + int64(t.second)
+	return seconds*1e9 + int64(t.nanosecond)
+}
+
+// days is the number of days from 1970-01-01 to a date of the Gregorian
+// calendar, by counting from the first of March.
+func days(year, month, day int64) int64 {
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	const to1970 = 719468 // from 0000-03-01
+	return 365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 1 - to1970
+}
+
+// mapBytes is room for the memory map: firmware of virtual machines needs a
+// tenth of it.
+const mapBytes = 32 << 10
+
+var memoryMap struct {
+	buffer          [mapBytes]byte
+	bytes, perEntry uintptr
+}
+
+// leave gets the memory map and exits boot services (UEFI 2.10, 7.4.6). The
+// firmware refuses when the map changed since it was read: read it again.
+func (fw *firmware) leave() bool {
+	for range 8 {
+		var key uintptr
+		var version uint32
+		memoryMap.bytes = mapBytes
+		status := efi.Call(word(fw.boot+bootGetMemoryMap), uint64(uintptr(unsafe.Pointer(&memoryMap.bytes))),
+			uint64(uintptr(unsafe.Pointer(&memoryMap.buffer))), uint64(uintptr(unsafe.Pointer(&key))),
+			uint64(uintptr(unsafe.Pointer(&memoryMap.perEntry))), uint64(uintptr(unsafe.Pointer(&version))))
+		if status != efi.Success || memoryMap.bytes > mapBytes || memoryMap.perEntry < unsafe.Sizeof(descriptor{}) {
+			return false
+		}
+		if efi.Call(word(fw.boot+bootExit), uint64(fw.handle), uint64(key), 0, 0, 0) == efi.Success {
+			return true
+		}
+	}
+	return false
+}
+
+// entry gives descriptor i of the memory map; ok is false behind the last.
+//
+//go:nosplit
+func entryOf(i uintptr) (d *descriptor, ok bool) {
+	at := i * memoryMap.perEntry
+	if at+memoryMap.perEntry > memoryMap.bytes {
+		return nil, false
+	}
+	return (*descriptor)(unsafe.Add(unsafe.Pointer(&memoryMap.buffer), at)), true
+}

@@ -1,0 +1,183 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package boot
+
+import (
+	"unsafe"
+
+	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/efi"
+	"github.com/hvgo/hvgo/runtime/ring0"
+	"github.com/hvgo/hvgo/runtime/sched"
+	"github.com/hvgo/hvgo/runtime/serial"
+	"github.com/hvgo/hvgo/runtime/trap"
+)
+
+// What entry needs before there is anything else: a stack, a g and its place
+// in thread-local storage.
+const bootStackBytes = 64 << 10
+
+var (
+	bootStack [bootStackBytes]byte
+	bootG     [512]byte
+	bootTLS   [2]uintptr
+)
+
+// cpu0 is the first processor's data.
+var cpu0 ring0.CPU
+
+// start brings the machine up and does not return. It runs on bootStack; see
+// the package comment for what it may not do.
+func start(handle, table uintptr) {
+	serial.Init()
+	fw := firmware{handle, table, word(table + sysBoot), word(table + sysRuntime)}
+	efi.SetReset(word(fw.runtime+rtReset), 0)
+	efi.Call(word(fw.boot+bootSetWatchdog), 0, 0, 0, 0, 0)
+
+	hv.Detect(&hv.Host)
+	if missing := hv.Host.Missing(); missing != "" {
+		refuse(&fw, missing)
+	}
+	if !ring0.HasXSAVE() {
+		refuse(&fw, "no XSAVE (CPUID.1:ECX bit 26 is clear)")
+	}
+	fw.tables()
+	fw.seed()
+	if !addEntropy() {
+		refuse(&fw, "no source of random numbers (no EFI_RNG_PROTOCOL, no RDSEED, no RDRAND)")
+	}
+	wall := fw.now()
+	reset := word(fw.runtime + rtReset)
+	if !fw.leave() {
+		refuse(&fw, "the firmware does not let go (ExitBootServices failed)")
+	}
+	ring0.Cli()
+	fail(ownTables(reset))
+
+	fault, fatal, idle := stackFor(0), stackFor(1), stackFor(2)
+	if fault == 0 || fatal == 0 || idle == 0 {
+		fail("no memory for the runtime's stacks")
+	}
+	cpu0.Setup(fault, fatal)
+	fail(hv.Init())
+	if wall != 0 {
+		hv.SetRealtime(wall)
+	}
+	trap.PrepareCrash()
+	Machine.LoadAddress = imageBase()
+	Machine.Booted = true
+	startProgram(idle)
+}
+
+// startProgram makes the program's first thread and runs it.
+func startProgram(idle uintptr) {
+	if !mapRest() {
+		fail("no memory for the program's data")
+	}
+	var random [16]byte
+	for i := range random {
+		random[i] = Machine.Seed[48+i]
+		Machine.Seed[48+i] = 0
+	}
+	vdso := makeVDSO()
+	sp := processStack(vdso, &random)
+	if vdso == 0 || sp == 0 {
+		fail("no memory for the program's stack")
+	}
+	frame := ring0.Frame{
+		RIP: uint64(goEntry()), RSP: uint64(sp),
+		CS: ring0.SelCode, SS: ring0.SelData, RFLAGS: ring0.UserFlags, Vector: ring0.VecResume,
+	}
+	if !sched.Init(&frame, idle) {
+		fail("no memory for the first thread")
+	}
+	sched.Start()
+}
+
+// refuse ends a machine that hvgo cannot run on, and says why on both the
+// firmware's console and COM1.
+func refuse(fw *firmware, why string) {
+	h := &hv.Host
+	for _, print := range [...]bool{true, false} {
+		say := serial.Print
+		if print {
+			say = fw.print
+		}
+		say("hvgo: this machine cannot run this image: ")
+		say(why)
+		say("\nhvgo: CPUID says: ")
+		if !h.Present {
+			say("no hypervisor")
+		} else {
+			say("hypervisor \"")
+			say(vendor())
+			say("\", interface \"")
+			say(interfaceName())
+			say("\"")
+		}
+		say("\nhvgo: start it on Hyper-V as a Generation 2 machine, or with hvgo run\n")
+	}
+	efi.Reset(efi.Shutdown, efi.Aborted)
+}
+
+// vendor and interfaceName show CPUID's registers as the text they are.
+func vendor() string { return unsafe.String((*byte)(unsafe.Pointer(&hv.Host.Vendor)), 12) }
+
+func interfaceName() string {
+	if hv.Host.Interface == 0 {
+		return "none"
+	}
+	return unsafe.String((*byte)(unsafe.Pointer(&hv.Host.Interface)), 4)
+}
+
+// fail ends the machine when boot services are gone and something is wrong;
+// with an empty string it does nothing.
+func fail(why string) {
+	if why == "" {
+		return
+	}
+	serial.Print("hvgo: cannot start: ")
+	serial.Print(why)
+	serial.Print("\n")
+	efi.Reset(efi.Shutdown, efi.Aborted)
+}
+
+// addEntropy mixes the processor's generators into the seed; false when no
+// source gave anything.
+func addEntropy() bool {
+	_, _, ecx, _ := ring0.Cpuid(1, 0)
+	_, ebx, _, _ := ring0.Cpuid(7, 0)
+	rdrand, rdseed := ecx&(1<<30) != 0, ebx&(1<<18) != 0
+	for i := 0; i < len(Machine.Seed); i += 8 {
+		var v uint64
+		if rdseed {
+			if x, ok := tryRandom(ring0.Rdseed); ok {
+				v ^= x
+				Machine.SeedSources |= seedRdseed
+			}
+		}
+		if rdrand {
+			if x, ok := tryRandom(ring0.Rdrand); ok {
+				v ^= x
+				Machine.SeedSources |= seedRdrand
+			}
+		}
+		for b := range 8 {
+			Machine.Seed[i+b] ^= byte(v >> (8 * b))
+		}
+	}
+	return Machine.SeedSources != 0
+}
+
+// tryRandom asks a generator again when it was drained (Intel SDM volume 1,
+// 7.3.17.1).
+func tryRandom(source func() (uint64, bool)) (v uint64, ok bool) {
+	for range 10 {
+		if v, ok = source(); ok && v != 0 && v != ^uint64(0) {
+			return v, true
+		}
+		ring0.Pause()
+	}
+	return 0, false
+}

@@ -1,0 +1,83 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package trap
+
+import (
+	_ "unsafe" // for go:linkname
+
+	"github.com/hvgo/hvgo/runtime/linux"
+	"golang.org/x/sys/unix"
+)
+
+// gHead is the beginning of the Go runtime's g, of Go 1.26; layout_test.go
+// has a test that compares these offsets with the installed toolchain's.
+type gHead struct {
+	lo, hi               uintptr // stack bounds
+	_                    [4]uintptr
+	m                    uintptr // 48
+	_                    [6]uintptr
+	syscallsp, syscallpc uintptr // 104; set between entersyscall and exitsyscall
+	syscallbp            uintptr
+}
+
+//go:noescape
+func getg() *gHead
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
+
+//go:linkname reentersyscall runtime.reentersyscall
+func reentersyscall(pc, sp, bp uintptr)
+
+// passDoor runs Door as ordinary Go. Between entersyscall and exitsyscall the
+// goroutine may neither allocate nor grow its stack, so it leaves that state
+// first, as a cgo callback does, and goes back to it behind. The stack may
+// move meanwhile, so its addresses are kept as distances from its upper end.
+// RawSyscall comes without entersyscall: there is nothing to leave.
+//
+// Nosplit, because everything from the trap to exitsyscall is.
+//
+//go:nosplit
+func passDoor(nr uintptr, a *[6]uintptr) uintptr {
+	g := getg()
+	if g.syscallsp == 0 {
+		return throughDoor(nr, a)
+	}
+	pc, sp, bp := g.syscallpc, g.hi-g.syscallsp, g.syscallbp
+	if bp != 0 {
+		bp = g.hi - bp
+	}
+	exitsyscall()
+	r := throughDoor(nr, a)
+	g = getg()
+	if bp != 0 {
+		bp = g.hi - bp
+	}
+	reentersyscall(pc, g.hi-sp, bp)
+	return r
+}
+
+//go:nosplit
+func throughDoor(nr uintptr, a *[6]uintptr) uintptr {
+	if nr == unix.SYS_EXIT_GROUP {
+		BeforeExit(int(int32(a[0])))
+		Kernel(KernelPowerOff, a[0]&0xff, 0, 0)
+	}
+	return linux.Door(nr, a)
+}
+
+// BeforeExit is called as ordinary Go when the program ends by os.Exit or by
+// the return of main. boot sets it.
+var BeforeExit = func(status int) {}
+
+// OnGoroutineStack and GoroutineStackHi are hooks of runtime/linux.
+//
+//go:nosplit
+func OnGoroutineStack(addr uintptr) bool {
+	g := getg()
+	return addr >= g.lo && addr < g.hi
+}
+
+//go:nosplit
+func GoroutineStackHi() uintptr { return getg().hi }

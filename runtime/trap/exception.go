@@ -1,0 +1,163 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package trap
+
+import (
+	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/ring0"
+	"github.com/hvgo/hvgo/runtime/sched"
+	"github.com/hvgo/hvgo/runtime/serial"
+)
+
+// handleTrap serves exceptions and interrupts. Trap context.
+//
+//go:nosplit
+func handleTrap(f *ring0.Frame) {
+	if f.Vector >= ring0.FirstInterrupt {
+		interrupt(f)
+		return
+	}
+	if f.Vector == ring0.VecPageFault {
+		pageFault(f)
+		return
+	}
+	if fromKernel(f) {
+		crash(f, "exception in the runtime")
+	}
+	switch f.Vector {
+	case ring0.VecDivide:
+		fault(f, sigFpe, fpeIntDiv, f.RIP)
+	case ring0.VecX87, ring0.VecSIMD:
+		fault(f, sigFpe, fpeFltInv, f.RIP)
+	case ring0.VecInvalidOp:
+		fault(f, sigIll, illIllOpn, f.RIP)
+	case ring0.VecBreakpoint, ring0.VecDebug:
+		fault(f, sigTrap, siKernel, f.RIP)
+	case ring0.VecStack, ring0.VecAlignment:
+		fault(f, sigBus, busAdrAln, 0)
+	case ring0.VecProtection:
+		fault(f, sigSegv, siKernel, 0)
+	default:
+		crash(f, "exception that no program causes")
+	}
+}
+
+// Codes of siginfo (Linux's asm-generic/siginfo.h).
+const (
+	siKernel  = 0x80
+	siTKill   = -6
+	siUser    = 0
+	fpeIntDiv = 1
+	fpeFltInv = 7
+	illIllOpn = 2
+	segvMap   = 1
+	segvAcc   = 2
+	busAdrAln = 1
+)
+
+// fromKernel tells whether the runtime itself was interrupted: its stacks lie
+// in the upper half. Program and door run on Go's stacks.
+//
+//go:nosplit
+func fromKernel(f *ring0.Frame) bool { return int64(f.RSP) < 0 }
+
+//go:nosplit
+func interrupt(f *ring0.Frame) {
+	sched.Stats.Interrupts++
+	switch f.Vector {
+	case hv.VecTimer, hv.VecTimerMsg:
+		sched.TimerInterrupt()
+	case hv.VecVMBus:
+		vmbusInterrupt()
+	case hv.VecSpurious:
+		return // has no EOI
+	}
+	hv.EOI()
+	if fromKernel(f) {
+		return // the idle loop looks by itself
+	}
+	sched.AfterInterrupt()
+	deliverSignals(f)
+}
+
+// Bits of a page fault's error code (Intel SDM volume 3, 4.7).
+const (
+	pfWrite = 1 << 1
+	pfFetch = 1 << 4
+)
+
+//go:nosplit
+func pageFault(f *ring0.Frame) {
+	sched.Stats.Faults++
+	addr := uintptr(ring0.CR2())
+	answer := mem.Fault(addr, f.Error&pfWrite != 0, f.Error&pfFetch != 0)
+	if answer == mem.Resolved {
+		return
+	}
+	if fixup := ring0.FixupFor(uintptr(f.RIP)); fixup != 0 {
+		f.RIP = uint64(fixup)
+		return
+	}
+	switch {
+	case fromKernel(f):
+		crash(f, "page fault in the runtime")
+	case answer == mem.FaultNoMemory:
+		outOfMemory(f)
+	case answer == mem.FaultDenied:
+		fault(f, sigSegv, segvAcc, uint64(addr))
+	default:
+		fault(f, sigSegv, segvMap, uint64(addr))
+	}
+}
+
+//go:nosplit
+func outOfMemory(f *ring0.Frame) {
+	serial.Print("hvgo: out of memory: the program uses ")
+	serial.Dec(mem.Resident() * mem.PageSize >> 20)
+	serial.Print(" MiB of ")
+	serial.Dec(mem.Total() * mem.PageSize >> 20)
+	serial.Print(" MiB; give the machine more, or set GOMEMLIMIT\n")
+	powerOff(statusOOM)
+}
+
+// Exit statuses of ends that the program did not choose.
+const (
+	statusSignal = 128 // + signal, as shells have it
+	statusOOM    = 137
+	statusCrash  = 134
+)
+
+// crash ends the machine: the runtime itself is wrong.
+//
+//go:nosplit
+func crash(f *ring0.Frame, why string) {
+	serial.Print("\nhvgo: fatal: ")
+	serial.Print(why)
+	line2("vector", f.Vector, "error", f.Error)
+	line2("rip", f.RIP, "cr2", ring0.CR2())
+	line2("rsp", f.RSP, "rflags", f.RFLAGS)
+	line2("rax", f.RAX, "rbx", f.RBX)
+	line2("rcx", f.RCX, "rdx", f.RDX)
+	line2("rsi", f.RSI, "rdi", f.RDI)
+	line2("rbp", f.RBP, "r8", f.R8)
+	line2("r9", f.R9, "r10", f.R10)
+	line2("r11", f.R11, "r12", f.R12)
+	line2("r13", f.R13, "r14", f.R14)
+	line2("r15", f.R15, "cr3", ring0.CR3())
+	serial.Print("\n")
+	powerOff(statusCrash)
+}
+
+//go:nosplit
+func line2(a string, x uint64, b string, y uint64) {
+	serial.Print("\n  ")
+	serial.Print(a)
+	serial.Print(" ")
+	serial.Hex(x)
+	serial.Print("  ")
+	serial.Print(b)
+	serial.Print(" ")
+	serial.Hex(y)
+}

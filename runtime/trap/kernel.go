@@ -1,0 +1,145 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package trap
+
+import (
+	"unsafe"
+
+	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/ring0"
+	"github.com/hvgo/hvgo/runtime/sched"
+)
+
+// Kernel makes one of the runtime's own calls from ordinary Go into trap
+// context, by SYSCALL like all others; the result is a value or a negative
+// errno. On Linux it faults or gives -ENOSYS: only a booted guest makes it.
+func Kernel(call, a, b, c uintptr) int
+
+// The runtime's own calls.
+const (
+	KernelNotify   = 0x1000 + iota // fd, ready: sched.Notify
+	KernelLevel                    // fd, ready: sched.Level
+	KernelAllocFD                  // kind, flags, lowest
+	KernelFreeFD                   // fd
+	KernelPost                     // connection, payload, n: hv.PostMessage, gives the status
+	KernelTake                     // 240 bytes: a message of VMBus's SINT; gives its size, -EAGAIN when there is none
+	KernelListen                   // event flag, eventfd (or -1 for none)
+	KernelMessages                 // eventfd that messages are announced on
+	KernelContig                   // pages: physical address of that many zeroed frames
+	KernelUncontig                 // physical address, pages
+	KernelFrame                    // address, write: its page's physical address, after filling it
+	KernelSignal                   // signal: sent to the program
+	KernelPowerOff                 // exit status
+)
+
+// flagEvent is the eventfd of each of VMBus's event flags, plus one; 0 for
+// none. messageEvent is that of messages. Guarded by the kernel lock.
+var (
+	flagEvent    [2048]int32
+	messageEvent int32
+)
+
+//go:nosplit
+func kernelCall(f *ring0.Frame) int {
+	a, b, c := uintptr(f.RDI), uintptr(f.RSI), uintptr(f.RDX)
+	switch f.RAX {
+	case KernelNotify:
+		sched.Notify(int32(a), uint32(b))
+	case KernelLevel:
+		sched.Level(int32(a), uint32(b))
+	case KernelAllocFD:
+		return sched.AllocFD(uint8(a), uint32(b), uint64(c))
+	case KernelFreeFD:
+		sched.FreeFD(int32(a))
+	case KernelPost:
+		return int(hv.PostMessage(uint32(a), b, c))
+	case KernelTake:
+		return takeMessage(a)
+	case KernelListen:
+		flagEvent[a%uintptr(len(flagEvent))] = int32(b) + 1
+	case KernelMessages:
+		messageEvent = int32(a) + 1
+		announceMessage()
+	case KernelContig:
+		return contig(uint64(a))
+	case KernelUncontig:
+		mem.FreeFrames(uint64(a), uint64(b))
+	case KernelFrame:
+		if !mem.Prepare(a, 1, b != 0) {
+			return eFault
+		}
+		pa, _, _ := mem.Walk(a)
+		return int(pa)
+	case KernelSignal:
+		return signalProgram(uint64(a))
+	case KernelPowerOff:
+		powerOff(uint64(a))
+	default:
+		return eNoSys
+	}
+	return 0
+}
+
+//go:nosplit
+func takeMessage(dst uintptr) int {
+	if !mem.Prepare(dst, 240, true) {
+		return eFault
+	}
+	typ, n := hv.TakeMessage(2, dst)
+	if typ == 0 {
+		return eAgain
+	}
+	announceMessage()
+	return int(n)
+}
+
+//go:nosplit
+func announceMessage() {
+	if messageEvent != 0 && hv.MessageWaits(2) {
+		sched.AddEvent(messageEvent-1, 1)
+	}
+}
+
+// vmbusInterrupt marks and wakes: the goroutines that read the eventfds do the
+// work.
+//
+//go:nosplit
+func vmbusInterrupt() {
+	announceMessage()
+	for i := uintptr(0); i < hv.FlagWords; i++ {
+		flags := hv.TakeFlags(i)
+		for flags != 0 {
+			bit := flags & -flags
+			flags &^= bit
+			if fd := flagEvent[(i*64+log2(bit))%uintptr(len(flagEvent))]; fd != 0 {
+				sched.AddEvent(fd-1, 1)
+			}
+		}
+	}
+}
+
+//go:nosplit
+func log2(bit uint64) uintptr {
+	n := uintptr(0)
+	for bit > 1 {
+		bit >>= 1
+		n++
+	}
+	return n
+}
+
+//go:nosplit
+func contig(pages uint64) int {
+	pa := mem.AllocContig(pages)
+	if pa == 0 {
+		return eNoMem
+	}
+	words := (*uint64)(unsafe.Pointer(nil))
+	for at := mem.Phys(pa); at < mem.Phys(pa)+uintptr(pages)*mem.PageSize; at += 8 {
+		words = (*uint64)(ring0.Pointer(at))
+		*words = 0
+	}
+	return int(pa)
+}

@@ -1,0 +1,81 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package trap
+
+import (
+	"unsafe"
+
+	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/internal/wire/tlfs"
+	"github.com/hvgo/hvgo/runtime/efi"
+	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/ring0"
+	"github.com/hvgo/hvgo/runtime/serial"
+)
+
+// crashSignature is P0 of the crash report: "HVGO".
+const crashSignature = 0x4f475648
+
+// VMBusConnection is the connection that an UNLOAD goes to; 0 when VMBus is
+// not connected. boot sets it.
+var VMBusConnection uint32
+
+// unload is the message UNLOAD, CHANNELMSG_UNLOAD (16).
+var unload = [2]uint32{16, 0}
+
+// reply holds a message while we wait for the answer; too large for the trap
+// stack's budget.
+var reply [tlfs.MessagePayloadSize]byte
+
+// unloadWait bounds the wait for the answer, in ns.
+const unloadWait = 1_000_000_000
+
+// crashText holds the console's last words for the host. It is a page of its
+// own so that its physical address is one.
+var crashText uint64
+
+// PrepareCrash sets aside the page for crashText.
+//
+//go:nosplit
+func PrepareCrash() { crashText = mem.AllocFrame() }
+
+// powerOff ends the machine with the program's exit status. It does not return.
+//
+//go:nosplit
+func powerOff(status uint64) {
+	ring0.Cli()
+	if VMBusConnection != 0 {
+		unloadVMBus()
+	}
+	if status != 0 && crashText != 0 {
+		n := serial.LastText(mem.Phys(crashText))
+		hv.Crash(crashSignature, status, 0, crashText, uint64(n))
+	}
+	hv.Shutdown()
+	if status == 0 {
+		efi.Reset(efi.Shutdown, efi.Success)
+	} else {
+		efi.Reset(efi.Shutdown, efi.Aborted)
+	}
+	ring0.StopForever()
+}
+
+// unloadVMBus tells the host to forget us, and waits a moment for its answer.
+//
+//go:nosplit
+func unloadVMBus() {
+	connection := VMBusConnection
+	VMBusConnection = 0
+	end := hv.Now() + unloadWait
+	for hv.PostMessage(connection, uintptr(unsafe.Pointer(&unload)), unsafe.Sizeof(unload)) == tlfs.StatusInsufficientBuffers && hv.Now() < end {
+		hv.TakeMessage(tlfs.SINTVMBus, 0)
+	}
+	for hv.Now() < end {
+		typ, n := hv.TakeMessage(tlfs.SINTVMBus, uintptr(unsafe.Pointer(&reply)))
+		if typ != 0 && n >= 4 && *(*uint32)(unsafe.Pointer(&reply)) == 17 { // UNLOAD_RESPONSE
+			return
+		}
+		ring0.Pause()
+	}
+}

@@ -1,0 +1,410 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package trap
+
+import (
+	"unsafe"
+
+	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/linux"
+	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/ring0"
+	"github.com/hvgo/hvgo/runtime/sched"
+	"github.com/hvgo/hvgo/runtime/serial"
+	"golang.org/x/sys/unix"
+)
+
+// Linux's errno values, negative, as trap context returns them.
+const (
+	ePerm  = -1
+	eNoEnt = -2
+	eSrch  = -3
+	eIntr  = -4
+	eBadF  = -9
+	eAgain = -11
+	eNoMem = -12
+	eFault = -14
+	eNoDev = -19
+	eInval = -22
+	eRange = -34
+	eNoSys = -38
+	ePipe  = -29 // ESPIPE
+)
+
+// pid is the program's process number: there is no other.
+const pid = 1
+
+// handleSyscall serves a call on the running thread's trap stack. Trap context.
+//
+//go:nosplit
+func handleSyscall(f *ring0.Frame) {
+	sched.Stats.Syscalls++
+	if f.RAX == unix.SYS_RT_SIGRETURN {
+		signalReturn(f)
+	} else if f.RAX >= KernelNotify {
+		f.RAX = uint64(kernelCall(f))
+	} else {
+		f.RAX = uint64(serve(f))
+	}
+	deliverSignals(f)
+}
+
+//go:nosplit
+func serve(f *ring0.Frame) int {
+	a, b, c := uintptr(f.RDI), uintptr(f.RSI), uintptr(f.RDX)
+	switch f.RAX {
+	case unix.SYS_FUTEX:
+		return futex(a, uint32(b), uint32(c), uintptr(f.R10), uint32(f.R9))
+	case unix.SYS_SCHED_YIELD:
+		sched.Yield()
+		return 0
+	case unix.SYS_EPOLL_WAIT, unix.SYS_EPOLL_PWAIT:
+		return sched.EpollWait(uint64(a), b, int32(c), dueMillis(int32(f.R10)))
+	case unix.SYS_NANOSLEEP:
+		return nanosleep(hv.Now(), a, b)
+	case unix.SYS_CLOCK_NANOSLEEP:
+		return clockNanosleep(uint64(a), b, c, uintptr(f.R10))
+	case unix.SYS_MMAP:
+		return mmap(f)
+	case unix.SYS_MUNMAP:
+		return -int(mem.Munmap(a, b))
+	case unix.SYS_MPROTECT:
+		return -int(mem.Mprotect(a, b, int32(c)))
+	case unix.SYS_MADVISE:
+		return -int(mem.Madvise(a, b, int32(c)))
+	case unix.SYS_READ:
+		return trapRead(uint64(a), b, uint64(c))
+	case unix.SYS_WRITE:
+		return trapWrite(uint64(a), b, uint64(c))
+	case unix.SYS_GETTID:
+		return int(sched.Current().ID)
+	case unix.SYS_GETPID:
+		return pid
+	}
+	return serveRare(f, a, b, c)
+}
+
+//go:nosplit
+func serveRare(f *ring0.Frame, a, b, c uintptr) int {
+	switch f.RAX {
+	case unix.SYS_CLONE:
+		return clone(f)
+	case unix.SYS_EXIT:
+		sched.Exit()
+	case unix.SYS_EXIT_GROUP:
+		powerOff(uint64(a) & 0xff)
+	case unix.SYS_ARCH_PRCTL:
+		return archPrctl(a, b)
+	case unix.SYS_SET_TID_ADDRESS:
+		sched.Current().ClearTID = a
+		return int(sched.Current().ID)
+	case unix.SYS_CLOCK_GETTIME:
+		return clockGettime(uint64(a), b)
+	case unix.SYS_CLOCK_GETRES:
+		return clockGetres(uint64(a), b)
+	case unix.SYS_GETTIMEOFDAY:
+		return gettimeofday(a)
+	case unix.SYS_SCHED_GETAFFINITY:
+		return getaffinity(b, c)
+	case unix.SYS_GETCPU:
+		return putWord32(a, ring0CPU())
+	case unix.SYS_MINCORE:
+		return -int(mem.Mincore(a, b, c))
+	case unix.SYS_MREMAP:
+		at, errno := mem.Mremap(a, b, c, int32(f.R10), uintptr(f.R8))
+		return result(at, errno)
+	case unix.SYS_MLOCK, unix.SYS_MUNLOCK, unix.SYS_MLOCKALL, unix.SYS_MUNLOCKALL:
+		return 0 // there is no swap
+	case unix.SYS_PRCTL:
+		return eInval // Go asks for names of memory areas, and does without
+	case unix.SYS_CLOSE, unix.SYS_FCNTL, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_DUP, unix.SYS_DUP2, unix.SYS_DUP3,
+		unix.SYS_EPOLL_CREATE, unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EVENTFD, unix.SYS_EVENTFD2:
+		return serveDescriptor(f, uint64(a), b, c)
+	}
+	return serveSignal(f, a, b, c)
+}
+
+// serveDescriptor serves the descriptors of trap context.
+//
+//go:nosplit
+func serveDescriptor(f *ring0.Frame, fd uint64, b, c uintptr) int {
+	switch f.RAX {
+	case unix.SYS_EPOLL_CTL:
+		return sched.EpollCtl(fd, uint64(b), uint64(c), uintptr(f.R10))
+	case unix.SYS_EPOLL_CREATE, unix.SYS_EPOLL_CREATE1:
+		return sched.NewEpoll(uint32(fd) & unix.O_CLOEXEC)
+	case unix.SYS_EVENTFD:
+		return sched.NewEvent(fd&0xffffffff, 0, false)
+	case unix.SYS_EVENTFD2:
+		return sched.NewEvent(fd&0xffffffff, uint32(b)&(unix.O_CLOEXEC|unix.O_NONBLOCK), b&unix.EFD_SEMAPHORE != 0)
+	}
+	if sched.Kind(fd) == ring0.FDFree {
+		return eBadF
+	}
+	switch f.RAX {
+	case unix.SYS_CLOSE:
+		sched.FreeFD(int32(fd))
+		return 0
+	case unix.SYS_FCNTL:
+		return fcntl(fd, b, c)
+	case unix.SYS_READV, unix.SYS_WRITEV:
+		return vector(f, fd, b, c)
+	case unix.SYS_DUP:
+		if sched.Kind(fd) == ring0.FDConsole {
+			return sched.AllocFD(ring0.FDConsole, 0, 0)
+		}
+	}
+	return eInval
+}
+
+//go:nosplit
+func fcntl(fd uint64, cmd, arg uintptr) int {
+	const settable = unix.O_NONBLOCK
+	flags := sched.Flags(fd)
+	switch cmd {
+	case unix.F_GETFD:
+		return int(flags & unix.O_CLOEXEC / unix.O_CLOEXEC)
+	case unix.F_SETFD:
+		sched.SetFlags(fd, flags&^unix.O_CLOEXEC|uint32(arg&1)*unix.O_CLOEXEC)
+		return 0
+	case unix.F_GETFL:
+		return int(flags&settable | unix.O_RDWR)
+	case unix.F_SETFL:
+		sched.SetFlags(fd, flags&^settable|uint32(arg)&settable)
+		return 0
+	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC:
+		if sched.Kind(fd) == ring0.FDConsole {
+			return sched.AllocFD(ring0.FDConsole, unix.O_CLOEXEC, uint64(arg))
+		}
+	}
+	return eInval
+}
+
+// vector serves readv and writev part by part.
+//
+//go:nosplit
+func vector(f *ring0.Frame, fd uint64, parts, n uintptr) int {
+	if n > 1024 {
+		return eInval
+	}
+	done := 0
+	for ; n > 0; n, parts = n-1, parts+16 {
+		var part [2]uint64
+		if !ring0.CopyUser(uintptr(unsafe.Pointer(&part)), parts, 16) {
+			return eFault
+		}
+		got := 0
+		if f.RAX == unix.SYS_READV {
+			got = trapRead(fd, uintptr(part[0]), part[1])
+		} else {
+			got = trapWrite(fd, uintptr(part[0]), part[1])
+		}
+		if got < 0 {
+			if done > 0 {
+				return done
+			}
+			return got
+		}
+		if done += got; uint64(got) < part[1] {
+			break
+		}
+	}
+	return done
+}
+
+//go:nosplit
+func trapRead(fd uint64, buf uintptr, n uint64) int {
+	switch sched.Kind(fd) {
+	case ring0.FDEvent:
+		return sched.ReadEvent(int32(fd), buf, n)
+	case ring0.FDConsole:
+		return 0 // nobody types: end of file
+	case ring0.FDDoor:
+		return eAgain // not on a goroutine: nothing there can read it now
+	case ring0.FDEpoll:
+		return eInval
+	}
+	return eBadF
+}
+
+//go:nosplit
+func trapWrite(fd uint64, buf uintptr, n uint64) int {
+	switch sched.Kind(fd) {
+	case ring0.FDEvent:
+		return sched.WriteEvent(int32(fd), buf, n)
+	case ring0.FDConsole:
+		return console(buf, n)
+	case ring0.FDDoor:
+		return eAgain
+	case ring0.FDEpoll:
+		return eInval
+	}
+	return eBadF
+}
+
+// consoleMost bounds how long one call keeps interrupts out.
+const consoleMost = 4096
+
+// console writes to COM1, a copy at a time: the buffer may be unmapped.
+//
+//go:nosplit
+func console(buf uintptr, n uint64) int {
+	var chunk [128]byte
+	n = min(n, consoleMost)
+	for done := uint64(0); done < n; {
+		k := uintptr(min(n-done, uint64(len(chunk))))
+		at := uintptr(unsafe.Pointer(&chunk))
+		if !userRange(buf+uintptr(done), k) || !ring0.CopyUser(at, buf+uintptr(done), k) {
+			if done > 0 {
+				return int(done)
+			}
+			return eFault
+		}
+		serial.Write(at, k)
+		done += uint64(k)
+	}
+	return int(n)
+}
+
+// userRange tells whether [p, p+n) is below the kernel's half: a pointer of
+// the program may not make trap context read or write elsewhere.
+//
+//go:nosplit
+func userRange(p, n uintptr) bool { return p+n >= p && p+n <= mem.UserEnd }
+
+//go:nosplit
+func result(value, errno uintptr) int {
+	if errno != 0 {
+		return -int(errno)
+	}
+	return int(value)
+}
+
+//go:nosplit
+func mmap(f *ring0.Frame) int {
+	if f.R10&unix.MAP_ANONYMOUS == 0 {
+		return eNoDev // files are not mapped yet
+	}
+	at, errno := mem.Mmap(uintptr(f.RDI), uintptr(f.RSI), int32(f.RDX), int32(f.R10))
+	return result(at, errno)
+}
+
+//go:nosplit
+func getaffinity(n, mask uintptr) int {
+	if n < 8 || n&7 != 0 {
+		return eInval
+	}
+	return putWord64(mask, 1, 8)
+}
+
+//go:nosplit
+func ring0CPU() uint32 { return (*ring0.CPU)(ring0.Pointer(ring0.ThisCPU())).ID }
+
+// putWord64 stores a word of the program's and gives ok, or -EFAULT.
+//
+//go:nosplit
+func putWord64(p uintptr, value uint64, ok int) int {
+	if !userRange(p, 8) || !ring0.CopyUser(p, uintptr(unsafe.Pointer(&value)), 8) {
+		return eFault
+	}
+	return ok
+}
+
+//go:nosplit
+func putWord32(p uintptr, value uint32) int {
+	if p != 0 && (!userRange(p, 4) || !ring0.CopyUser(p, uintptr(unsafe.Pointer(&value)), 4)) {
+		return eFault
+	}
+	return 0
+}
+
+const (
+	archSetFS = 0x1002
+	archGetFS = 0x1003
+)
+
+//go:nosplit
+func archPrctl(op, arg uintptr) int {
+	switch op {
+	case archSetFS:
+		if !userRange(arg, 8) {
+			return ePerm
+		}
+		sched.Current().FS = uint64(arg)
+		ring0.Wrmsr(ring0.MSRFSBase, uint64(arg))
+		return 0
+	case archGetFS:
+		return putWord64(arg, sched.Current().FS, 0)
+	}
+	return eInval
+}
+
+// clone makes a thread. Only threads are had: all of the program is one
+// address space.
+//
+//go:nosplit
+func clone(f *ring0.Frame) int {
+	const must = unix.CLONE_VM | unix.CLONE_THREAD | unix.CLONE_SIGHAND
+	flags := f.RDI
+	if flags&must != must {
+		return eNoSys
+	}
+	parent := sched.Current()
+	child := *f
+	child.RAX = 0
+	child.RSP = f.RSI
+	child.Vector = ring0.VecResume
+	fs := parent.FS
+	if flags&unix.CLONE_SETTLS != 0 {
+		fs = f.R8
+	}
+	t := sched.New(&child, fs)
+	if t == nil {
+		return eAgain
+	}
+	t.Signals.Mask = parent.Signals.Mask
+	if flags&unix.CLONE_CHILD_CLEARTID != 0 {
+		t.ClearTID = uintptr(f.R10)
+	}
+	if flags&unix.CLONE_PARENT_SETTID != 0 {
+		putWord32(uintptr(f.RDX), uint32(t.ID))
+	}
+	return int(t.ID)
+}
+
+// notServed logs a number once, by name, and gives ENOSYS.
+//
+//go:nosplit
+func notServed(nr uint64) int {
+	if nr < linux.MaxCall {
+		if linux.Leaf[nr%linux.MaxCall] == linux.LeafDoor || linux.Leaf[nr%linux.MaxCall] == linux.LeafByFD {
+			return notHere(nr)
+		}
+		if !unservedTrap[nr%linux.MaxCall] {
+			unservedTrap[nr%linux.MaxCall] = true
+			serial.Print("hvgo: system call ")
+			serial.Print(linux.CallName[nr%linux.MaxCall])
+			serial.Print(" (")
+			serial.Dec(nr)
+			serial.Print(") is not served\n")
+		}
+	}
+	return eNoSys
+}
+
+var unservedTrap [linux.MaxCall]bool
+
+// notHere answers a call of the door that comes from where no Go can run: the
+// runtime's own, on g0. It asks for files of /sys and /proc, and does without.
+//
+//go:nosplit
+func notHere(nr uint64) int {
+	switch nr {
+	case unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_READLINKAT, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2:
+		return eNoEnt
+	case unix.SYS_CONNECT, unix.SYS_PREAD64, unix.SYS_FSTAT:
+		return eBadF
+	}
+	return eAgain
+}
