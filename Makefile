@@ -7,14 +7,18 @@ export GOTOOLCHAIN = local
 
 HVGO  = bin/hvgo
 IMAGE = bin/hello.vhdx
+DATA  = bin/data.img
 STEP  = @scripts/step
 MEMORY = 256
 
 .PHONY: run test build image packages vet lint gofmt unit vm-test fuzz clean
 
 ## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
-run: packages image
-	$(HVGO) run --memory $(MEMORY) --publish 8080:8080 --disk $(IMAGE) $(IMAGE)
+run: packages image $(DATA)
+	$(HVGO) run --memory $(MEMORY) --publish 8080:8080 --disk $(DATA) $(IMAGE)
+
+$(DATA):
+	@scripts/data-disk $@
 
 ## test: everything, the tests that boot a VM included
 test: packages build gofmt vet lint unit image vm-test
