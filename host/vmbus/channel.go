@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -275,3 +276,12 @@ func (c *Channel) Version() wire.Version { return c.port.version }
 
 // ID returns the channel id, for logs.
 func (c *Channel) ID() wire.ChannelID { return c.port.id }
+
+// Report tells Options.Strict that the guest broke a rule of the device's protocol in a
+// way that the device survives. If it does not, Serve returns Broken instead.
+func (c *Channel) Report(format string, args ...any) {
+	c.server.report(RuleDevice, format, args...)
+}
+
+// Log returns the server's log, for devices.
+func (c *Channel) Log() *slog.Logger { return c.server.log }
