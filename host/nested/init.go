@@ -357,7 +357,9 @@ func prepareSteps(s setup) error {
 	if s.Hostname != "" {
 		_ = unix.Sethostname([]byte(s.Hostname))
 	}
-	if err := insertModules(); err != nil {
+	kvmLoaded := make(chan error, 1)
+	go func() { kvmLoaded <- insertModules(virtualisation) }()
+	if err := insertModules(sharesAndNetwork); err != nil {
 		return err
 	}
 	if err := raiseLimits(); err != nil {
@@ -375,12 +377,20 @@ func prepareSteps(s setup) error {
 	if err := forward(s.Ports); err != nil {
 		return err
 	}
+	if err := <-kvmLoaded; err != nil {
+		return err
+	}
+	if err := os.RemoveAll(modulesDir); err != nil { // gives the memory back
+		return err
+	}
 	return kvm.Usable()
 }
 
-// insertModules loads the modules of the initramfs in the order of their names.
-func insertModules() error {
-	files, err := filepath.Glob(filepath.Join(modulesDir, "*.ko"))
+// insertModules loads one chain of modules in the order of their names. A
+// module that is in both chains is no error, and the kernel itself waits for one
+// that is still being loaded.
+func insertModules(chain int) error {
+	files, err := filepath.Glob(filepath.Join(modulesDir, strconv.Itoa(chain)+"-*.ko"))
 	if err != nil {
 		return err
 	}
@@ -395,7 +405,7 @@ func insertModules() error {
 			return fmt.Errorf("load module %s: %w", filepath.Base(name), err)
 		}
 	}
-	return os.RemoveAll(modulesDir) // gives the memory back
+	return nil
 }
 
 // raiseLimits gives programs as many files and as much locked memory as they

@@ -31,7 +31,7 @@ var kernelPackages = regexp.MustCompile(`^linux-image-6\.12\.([0-9]+)\+deb[0-9]+
 const (
 	fetchTimeout = 10 * time.Minute
 	// kernelFormat changes when the contents of a cached kernel folder do.
-	kernelFormat = "v1"
+	kernelFormat = "v2"
 )
 
 // kernel is an unpacked kernel: the boot image and its modules in load order.
@@ -93,8 +93,8 @@ func lockDir(dir string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// cachedKernel reads the newest kernel folder: vmlinuz, and NN-name.ko in load
-// order.
+// cachedKernel reads the newest kernel folder: vmlinuz, and C-NN-name.ko,
+// NN being the place in chain C of moduleChains.
 func cachedKernel(cache string) (*kernel, error) {
 	dirs, err := filepath.Glob(filepath.Join(cache, "linux-image-*"))
 	if err != nil || len(dirs) == 0 {
@@ -117,7 +117,7 @@ func cachedKernel(cache string) (*kernel, error) {
 		if err != nil {
 			return nil, err
 		}
-		// The name keeps its number: PID 1 loads the modules in the order of names.
+		// The name keeps its numbers: PID 1 goes by them.
 		k.modules = append(k.modules, module{filepath.Base(f), data})
 	}
 	return k, nil
@@ -213,14 +213,16 @@ func keepKernel(root, keep string) error {
 	if err != nil {
 		return err
 	}
-	mods, err := loadModules(files, wantedModules)
-	if err != nil {
-		return err
-	}
-	for i, m := range mods {
-		name := fmt.Sprintf("%02d-%s.ko", i, m.name)
-		if err := os.WriteFile(filepath.Join(keep, name), m.data, 0o644); err != nil {
+	for chain, wanted := range moduleChains {
+		mods, err := loadModules(files, wanted)
+		if err != nil {
 			return err
+		}
+		for i, m := range mods {
+			name := fmt.Sprintf("%d-%02d-%s.ko", chain, i, m.name)
+			if err := os.WriteFile(filepath.Join(keep, name), m.data, 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	return os.Rename(images[0], filepath.Join(keep, "vmlinuz"))

@@ -25,9 +25,9 @@ const (
 
 // Config says what the machine is like. The zero value works.
 type Config struct {
-	CPUs      int      // emulated processors; default 2
-	MemoryMiB int      // RAM of the machine, all that its programs use included; default 2048
-	Shares    []Share  // folders that exist inside too
+	CPUs      int     // emulated processors; default 2
+	MemoryMiB int     // RAM of the machine, all that its programs use included; default 2048
+	Shares    []Share // folders that exist inside too
 	// Forward are TCP addresses outside, IPv4: a connection to one of them
 	// reaches 127.0.0.1 and the same port inside.
 	Forward []netip.AddrPort

@@ -14,11 +14,21 @@ import (
 	"strings"
 )
 
-// wantedModules are what the inside needs beyond what Debian builds into the
-// kernel (virtio, virtio-pci and virtio-console are built in). The package
-// lists no dependencies of its modules (depmod runs when it is installed): they
-// come from the modules themselves.
-var wantedModules = []string{"9p", "9pnet_virtio", "virtio_net", "kvm-amd"}
+// moduleChains are the modules that the inside needs beyond what Debian builds
+// into the kernel (virtio, virtio-pci and virtio-console are built in). The
+// chains are loaded at the same time: kvm alone takes as long as all the rest.
+// Dependencies come from the modules themselves, as the package lists none
+// (depmod runs when it is installed).
+var moduleChains = [...][]string{
+	sharesAndNetwork: {"9p", "9pnet_virtio", "virtio_net"},
+	virtualisation:   {"kvm-amd"},
+}
+
+// Indices of moduleChains.
+const (
+	sharesAndNetwork = iota
+	virtualisation
+)
 
 // moduleName returns the name under which modules refer to each other: the
 // kernel's build turns every "-" of a file name into "_".
