@@ -66,6 +66,13 @@ func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 		if err := c.SetCPUID(entries); err != nil {
 			return nil, err
 		}
+		// QEMU's emulation of nested SVM does not intercept XSETBV, so KVM
+		// would go on with the reset value and undo what the guest set.
+		if x := kvm.SupportedXCR0(entries); x != 0 {
+			if err := c.SetXCR0(x); err != nil {
+				return nil, err
+			}
+		}
 		if cfg.Mask&NoHyperv == 0 {
 			if err := c.EnableCap(kvm.CapHypervSynIC2); err != nil {
 				return nil, err
