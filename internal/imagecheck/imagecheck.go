@@ -86,8 +86,34 @@ func Trap() Rules {
 		Indirect: map[string][]string{
 			module + "hv.callPage":               nil, // the hypercall page
 			module + "runtime/ring0.trapSyscall": nil, // back behind the SYSCALL
+			module + "runtime/efi.call":          nil, // the firmware's ResetSystem
 		},
 		Privileged: []string{module + "runtime/ring0", module + "runtime/efi", module + "hv", module + "boot"},
+	}
+}
+
+// Boot returns the rules of the time before the Go runtime starts: from the
+// image's entry until its first thread runs. There is a stand-in for g whose
+// stack never ends, and no collector: stacks may be checked and pointers stored.
+// But there is no heap, and nothing catches a panic, so what can allocate must
+// not be reached; a panic ends the machine.
+func Boot() Rules {
+	return Rules{
+		Context:  "boot",
+		Roots:    []string{module + "boot.entry"},
+		Packages: []string{module + "boot", module + "runtime/...", module + "hv", module + "internal/wire/..."},
+		Leaves: append([]string{"runtime.morestack*", "runtime.panic*", "runtime.gcWriteBarrier*",
+			"runtime.decoderune"}, leaves...),
+		Gates: []string{"_rt0_amd64_linux", module + "runtime/trap.doorEntry"},
+		Indirect: map[string][]string{
+			module + "hv.callPage":               nil, // the hypercall page
+			module + "runtime/ring0.trapSyscall": nil, // back behind the SYSCALL
+			module + "runtime/efi.call":          nil, // the firmware
+			// These take the functions that they call in code that boot
+			// reaches, so they are followed as addresses.
+			module + "boot.refuse":    nil,
+			module + "boot.tryRandom": nil,
+		},
 	}
 }
 

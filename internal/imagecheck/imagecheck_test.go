@@ -110,10 +110,6 @@ func TestGatesAndIndirectTargets(t *testing.T) {
 	if _, err := Check(path, gated); err != nil {
 		t.Errorf("gate: %v", err)
 	}
-	gated.Gates = []string{"prog/trap.gone"}
-	_, err := Check(path, gated)
-	checkError(t, err, []string{"the gate prog/trap.gone is not in the program"})
-
 	known := rulesFor("trapFunctionValue")
 	known.Indirect = map[string][]string{"prog/trap.trapFunctionValue": nil}
 	if _, err := Check(path, known); err != nil {
@@ -122,10 +118,9 @@ func TestGatesAndIndirectTargets(t *testing.T) {
 	known.Indirect = map[string][]string{"prog/trap.trapFunctionValue": {"prog/trap.allocate"}}
 	_, err = Check(path, known)
 	checkError(t, err, []string{"reaches runtime.newobject", "-> trap.allocate (indirect call"})
-	known.Indirect = map[string][]string{"prog/trap.trapFunctionValue": {"prog/trap.gone"}, "prog/trap.lost": nil}
+	known.Indirect = map[string][]string{"prog/trap.trapFunctionValue": {"prog/trap.gone"}}
 	_, err = Check(path, known)
-	checkError(t, err, []string{"prog/trap.gone is not in the program"})
-	checkError(t, err, []string{"prog/trap.lost is not in the program"})
+	checkError(t, err, []string{"prog/trap.gone, a target of the indirect calls of prog/trap.trapFunctionValue, is not in the program"})
 }
 
 func TestPrivilegedInstructions(t *testing.T) {
@@ -199,7 +194,7 @@ func BenchmarkCheck(b *testing.B) {
 		b.Skip(err)
 	}
 	for b.Loop() {
-		report, err := Check(path, Rules{Context: "all", Roots: []string{"runtime.duffzero"}, Leaves: leaves, Privileged: []string{"none"}})
+		report, err := Check(path, Rules{Context: "all", Roots: []string{"runtime.memmove"}, Leaves: leaves, Privileged: []string{"none"}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -125,6 +125,7 @@ func (s *scanner) branch(in *instruction, at, next uint64, how string) {
 		}
 	}
 	if !s.open {
+		s.open = true // one of a kind is enough
 		s.problem(at, "an indirect "+how+" ("+in.String()+")",
 			"Call the function by its name (no func value, interface, closure or method value), or name the targets in Rules.Indirect.")
 	}
