@@ -116,7 +116,7 @@ func TestGatesAndIndirectTargets(t *testing.T) {
 		t.Errorf("known indirect call: %v", err)
 	}
 	known.Indirect = map[string][]string{"prog/trap.trapFunctionValue": {"prog/trap.allocate"}}
-	_, err = Check(path, known)
+	_, err := Check(path, known)
 	checkError(t, err, []string{"reaches runtime.newobject", "-> trap.allocate (indirect call"})
 	known.Indirect = map[string][]string{"prog/trap.trapFunctionValue": {"prog/trap.gone"}}
 	_, err = Check(path, known)
