@@ -230,6 +230,10 @@ func (c *Channel) fail(err error) {
 	c.waker.stop()
 }
 
+// Stop ends the channel on our side: sends and Serve return err, which must not
+// be nil. Close still has to follow.
+func (c *Channel) Stop(err error) { c.fail(err) }
+
 // Close closes the channel towards the host, which afterwards does not touch
 // the rings any more. It may be called from a handler. The offer can be opened
 // again unless it was rescinded.
