@@ -1,0 +1,364 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hvgo_test
+
+import (
+	"bytes"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The tests in this file are the house rules. Each says why in its comment;
+// where a rule is in the way, change it here with a reason, in the same commit.
+
+const modulePath = "github.com/hvgo/hvgo"
+
+// machinePackages run on the machine itself, some of them in trap context. They
+// alone may use unsafe freely and hold assembly.
+var machinePackages = []string{"runtime/...", "boot", "hv"}
+
+// unsafePackages have *_unsafe.go files: memory shared with the other side, and
+// ioctls. The shorter this list, the better.
+var unsafePackages = []string{
+	"drivers/storvsc", "drivers/vmbus",
+	"host/hyperv", "host/kvm", "host/vmbus",
+	"internal/loopback",
+}
+
+// importRule says what the packages of a folder may or may not import.
+type importRule struct {
+	packages []string // folders; with /... all below
+	never    []string // import paths; hvgo/ stands for the module's
+	only     []string // when set, nothing else
+	why      string
+}
+
+var importRules = []importRule{
+	{
+		packages: []string{"internal/wire/..."},
+		only:     []string{"encoding/binary", "errors", "fmt", "bytes", "hvgo/internal/guid"},
+		why:      "wire packages are nouns that both sides share: no behaviour, no dependencies",
+	},
+	{
+		packages: []string{"host/..."},
+		never:    []string{"hvgo/drivers/...", "hvgo/runtime/...", "hvgo/hv", "hvgo/boot", "hvgo/netstack", "hvgo/fs/..."},
+		why:      "the test host is written apart from the guest, so that they do not share a mistake",
+	},
+	{
+		packages: []string{"drivers/..."},
+		never:    []string{"hvgo/host/...", "hvgo/runtime/...", "hvgo/hv", "hvgo/boot", "hvgo/netstack", "hvgo/fs/...", "hvgo/internal/loopback"},
+		why:      "drivers run under go test: the platform is an interface, and boot gives it",
+	},
+	{
+		packages: []string{"fs/...", "netstack/...", "runtime/..."},
+		never:    []string{"hvgo/drivers/...", "hvgo/host/...", "hvgo/boot"},
+		why:      "each defines the small interface it needs, and boot plugs the drivers in",
+	},
+	{
+		packages: []string{"runtime/ring0"},
+		only:     []string{"unsafe"},
+		why:      "trap context: only what is checked by internal/imagecheck",
+	},
+	{
+		packages: []string{"runtime/mem"},
+		only:     []string{"unsafe", "hvgo/runtime/ring0"},
+		why:      "trap context, and the order of the layers",
+	},
+	{
+		packages: []string{"hv", "runtime/efi", "runtime/serial", "runtime/sched", "runtime/trap"},
+		only: []string{
+			"unsafe", "math/bits", "sync/atomic", "golang.org/x/sys/unix", "hvgo/internal/wire/tlfs",
+			"hvgo/hv", "hvgo/runtime/...",
+		},
+		why: "trap context: nothing that allocates; golang.org/x/sys/unix for numbers",
+	},
+	{
+		packages: []string{"image/...", "cmd/..."},
+		never:    []string{"hvgo/runtime/...", "hvgo/hv", "hvgo/boot", "hvgo/drivers/..."},
+		why:      "what runs on a developer's machine builds on any system",
+	},
+}
+
+// file is a source file of the project.
+type file struct {
+	path   string // from the root, with slashes
+	text   []byte
+	syntax *ast.File // Go only
+	set    *token.FileSet
+}
+
+func (f *file) folder() string { return path.Dir(f.path) }
+func (f *file) isGo() bool     { return f.syntax != nil }
+func (f *file) isTest() bool   { return strings.HasSuffix(f.path, "_test.go") }
+func (f *file) isData() bool   { return strings.Contains("/"+f.path, "/testdata/") }
+
+// project reads all source files once.
+var project = sync.OnceValues(func() ([]*file, error) {
+	var files []*file
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := path.Base(name)
+		if entry.IsDir() {
+			if name != "." && (strings.HasPrefix(base, ".") && base != ".ci" || name == "bin" || name == "out") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !entry.Type().IsRegular() || !isSource(name) {
+			return nil
+		}
+		f := &file{path: name, set: token.NewFileSet()}
+		if f.text, err = os.ReadFile(name); err != nil {
+			return err
+		}
+		if path.Ext(name) == ".go" {
+			f.syntax, err = parser.ParseFile(f.set, name, f.text, parser.ParseComments)
+		}
+		files = append(files, f)
+		return err
+	})
+	return files, err
+})
+
+// isSource reports whether the rules for text apply to a file.
+func isSource(name string) bool {
+	switch path.Ext(name) {
+	case ".go", ".s", ".h", ".md", ".sh", ".yml", ".yaml", ".mod":
+		return true
+	case "":
+		return path.Base(name) != "LICENSE" && !strings.Contains("/"+name, "/testdata/")
+	}
+	return false
+}
+
+// each calls check for every source file, and reports what it returns.
+func each(t *testing.T, check func(f *file) string) {
+	t.Helper()
+	files, err := project()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 50 {
+		t.Fatalf("only %d source files found: the rules are not looking at the project", len(files))
+	}
+	for _, f := range files {
+		if complaint := check(f); complaint != "" {
+			t.Errorf("%s: %s", f.path, complaint)
+		}
+	}
+}
+
+// in reports whether a folder is in a list of folders.
+func in(list []string, folder string) bool {
+	return slices.ContainsFunc(list, func(pattern string) bool {
+		if parent, ok := strings.CutSuffix(pattern, "/..."); ok {
+			return folder == parent || strings.HasPrefix(folder, parent+"/")
+		}
+		return folder == pattern
+	})
+}
+
+// imports lists what a Go file imports, with hvgo/ for the module's path.
+func (f *file) imports() []string {
+	var paths []string
+	for _, spec := range f.syntax.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue // the compiler says so
+		}
+		if folder, ours := strings.CutPrefix(p, modulePath+"/"); ours {
+			p = "hvgo/" + folder
+		}
+		paths = append(paths, p)
+	}
+	return paths
+}
+
+// Memory that is not Go's is touched in few places, which are easy to find.
+func TestUnsafePlaces(t *testing.T) {
+	each(t, func(f *file) string {
+		if !f.isGo() || f.isTest() || f.isData() || in(machinePackages, f.folder()) {
+			return ""
+		}
+		named := strings.HasSuffix(f.path, "_unsafe.go")
+		uses := slices.Contains(f.imports(), "unsafe")
+		switch {
+		case uses && !named:
+			return "imports unsafe; only files named *_unsafe.go may"
+		case uses && !in(unsafePackages, f.folder()):
+			return "a new package with unsafe: say why in unsafePackages"
+		case named && !uses:
+			return "does not import unsafe any more: rename it"
+		}
+		return ""
+	})
+}
+
+// Assembly is what no tool of Go checks.
+func TestAssemblyPlaces(t *testing.T) {
+	each(t, func(f *file) string {
+		if ext := path.Ext(f.path); ext != ".s" && ext != ".h" || f.isData() || in(machinePackages, f.folder()) {
+			return ""
+		}
+		return "assembly outside boot, runtime and hv"
+	})
+}
+
+// The order of the layers; docs and doc.go draw it.
+func TestImportDirections(t *testing.T) {
+	each(t, func(f *file) string {
+		if !f.isGo() || f.isTest() || f.isData() {
+			return "" // tests may join both sides
+		}
+		for _, rule := range importRules {
+			if !in(rule.packages, f.folder()) {
+				continue
+			}
+			for _, p := range f.imports() {
+				if in(rule.never, p) || rule.only != nil && !in(rule.only, p) {
+					return "imports " + p + ": " + rule.why
+				}
+			}
+		}
+		return ""
+	})
+}
+
+// A newcomer reads package comments first: what it is for, and where it stands.
+func TestPackageComments(t *testing.T) {
+	files, err := project()
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, f := range files {
+		if !f.isGo() || f.isTest() || f.isData() {
+			continue
+		}
+		want := "Package " + f.syntax.Name.Name + " "
+		if f.syntax.Name.Name == "main" {
+			want = "Command "
+		}
+		has := f.syntax.Doc != nil && strings.HasPrefix(f.syntax.Doc.Text(), want)
+		documented[f.folder()] = documented[f.folder()] || has
+	}
+	for folder, has := range documented {
+		if !has {
+			t.Errorf("%s: no file has a package comment (\"Package name ...\" or \"Command name ...\")", folder)
+		}
+	}
+}
+
+func TestFormat(t *testing.T) {
+	each(t, func(f *file) string {
+		if !f.isGo() {
+			return ""
+		}
+		formatted, err := format.Source(f.text)
+		if err != nil {
+			return err.Error()
+		}
+		if !bytes.Equal(formatted, f.text) {
+			return "not formatted: gofmt -w " + f.path
+		}
+		return ""
+	})
+}
+
+// A file that cannot be read at one sitting is two files.
+func TestFileLength(t *testing.T) {
+	const limit = 600
+	each(t, func(f *file) string {
+		lines := bytes.Count(f.text, []byte("\n"))
+		if ext := path.Ext(f.path); (ext == ".go" || ext == ".s") && lines > limit {
+			return strconv.Itoa(lines) + " lines; the limit is " + strconv.Itoa(limit)
+		}
+		return ""
+	})
+}
+
+func TestLicenceHeader(t *testing.T) {
+	const header = "// Copyright 2026 The hvgo Authors\n// SPDX-License-Identifier: Apache-2.0\n\n"
+	each(t, func(f *file) string {
+		ext := path.Ext(f.path)
+		if ext != ".go" && ext != ".s" && ext != ".h" || bytes.HasPrefix(f.text, []byte(header)) {
+			return ""
+		}
+		return "does not begin with the two lines of the licence and an empty one"
+	})
+}
+
+// forbidden are words that mean nothing to a reader of the project: places on
+// one machine, and how a text came to be. Put together here, so that this file
+// does not contain them.
+var forbidden = []*regexp.Regexp{
+	regexp.MustCompile(`/wor` + `k/`),
+	regexp.MustCompile(`/tmp/bri` + `ef`),
+	regexp.MustCompile(`\b(style|design|hosts|peers|libraries|bri` + `ef)\.md\b`),
+	regexp.MustCompile(`\b[Ss]hare` + `d/`),
+	regexp.MustCompile(`(?i)\bcl` + `aude\b`),
+	regexp.MustCompile(`(?i)\banth` + `ropic\b`),
+	regexp.MustCompile(`(?i)\bchat` + `gpt\b`),
+	regexp.MustCompile(`\bA` + `I\b`),
+	regexp.MustCompile(`\bLL` + `Ms?\b`),
+	regexp.MustCompile(`(?i)\bco-auth` + `ored-by\b`),
+	regexp.MustCompile(`\bFI` + `XME\b|\bXX` + `X\b|\bHA` + `CK\b`),
+}
+
+func TestForbiddenWords(t *testing.T) {
+	each(t, func(f *file) string {
+		for _, word := range forbidden {
+			if at := word.FindIndex(f.text); at != nil {
+				line := 1 + bytes.Count(f.text[:at[0]], []byte("\n"))
+				return "line " + strconv.Itoa(line) + ": " + strconv.Quote(string(f.text[at[0]:at[1]]))
+			}
+		}
+		return ""
+	})
+}
+
+// TestRulesBite checks that the rules find what they are for.
+func TestRulesBite(t *testing.T) {
+	for _, test := range []struct {
+		list   []string
+		folder string
+		want   bool
+	}{
+		{[]string{"host/..."}, "host", true},
+		{[]string{"host/..."}, "host/vmbus", true},
+		{[]string{"host/..."}, "hosts", false},
+		{[]string{"hv"}, "hv", true},
+		{[]string{"hv"}, "hv/x", false},
+	} {
+		if got := in(test.list, test.folder); got != test.want {
+			t.Errorf("in(%q, %q) = %v", test.list, test.folder, got)
+		}
+	}
+	syntax, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\nimport \"github.com/hvgo/hvgo/drivers/vmbus\"\n", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &file{path: "host/x/x.go", syntax: syntax}
+	if got := f.imports(); !slices.Equal(got, []string{"hvgo/drivers/vmbus"}) || !in(importRules[1].never, got[0]) {
+		t.Errorf("an import of drivers/vmbus in host/x is seen as %q", got)
+	}
+	for _, pattern := range forbidden {
+		if pattern.MatchString("A kernel, an error, a helper, a shared ring, sharing; hosts and peers.") {
+			t.Errorf("%v forbids ordinary words", pattern)
+		}
+	}
+}
