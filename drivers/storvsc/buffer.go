@@ -45,7 +45,7 @@ func (b *bouncePool) get(block bool) (*vmbus.Pages, error) {
 		return p, nil
 	}
 	b.mu.Lock()
-	none := b.made == 0
+	none := b.made == 0 || b.drained
 	b.mu.Unlock()
 	if none {
 		return nil, fmt.Errorf("storvsc: bounce pages: %w", err)
@@ -62,6 +62,9 @@ func (b *bouncePool) get(block bool) (*vmbus.Pages, error) {
 func (b *bouncePool) make() (*vmbus.Pages, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.drained {
+		return nil, ErrDisconnected
+	}
 	if b.made == bounceCount {
 		return nil, nil
 	}

@@ -97,8 +97,8 @@ func (c *Controller) run() {
 	c.mu.Lock()
 	c.err = err
 	c.mu.Unlock()
-	close(c.dead)
 	c.bounce.drain(cerr == nil)
+	close(c.dead)
 }
 
 // giveUp ends a controller whose host does not complete requests.
