@@ -81,6 +81,21 @@ func invalidate(va uintptr) {
 	}
 }
 
+// flushAfter is the number of pages of one call that are invalidated one by
+// one. Behind them the whole translation buffer is dropped: that is cheaper, most
+// of all on a processor that is itself emulated, where large pages (the direct
+// map) make every INVLPG a full flush.
+const flushAfter = 32
+
+// flush drops all translations but global ones; the program has none of those.
+//
+//go:nosplit
+func flush() {
+	if paging.live {
+		ring0.SetCR3(ring0.CR3())
+	}
+}
+
 // slot returns the address of va's entry in a table.
 //
 //go:nosplit

@@ -238,10 +238,11 @@ func clear(start, end uintptr) (errno uintptr) {
 //
 //go:nosplit
 func discard(start, end uintptr) {
+	changed := 0
 	for {
 		entry, page := nextEntry(start, end)
 		if entry == 0 {
-			return
+			break
 		}
 		start = page + PageSize
 		e := load(entry)
@@ -250,11 +251,25 @@ func discard(start, end uintptr) {
 		}
 		store(entry, 0)
 		if e&entryPresent != 0 {
-			invalidate(page)
+			changed = invalidateNext(page, changed)
 		}
 		FreeFrame(e & entryFrame)
 		space.resident--
 	}
+	if changed > flushAfter {
+		flush()
+	}
+}
+
+// invalidateNext invalidates the translation of page unless so many were
+// changed that all of them will be dropped at the end, and counts.
+//
+//go:nosplit
+func invalidateNext(page uintptr, changed int) int {
+	if changed < flushAfter {
+		invalidate(page)
+	}
+	return changed + 1
 }
 
 // Mprotect is mprotect(2).
@@ -322,17 +337,21 @@ func protect(addr, end uintptr, prot uint32) (errno uintptr) {
 //
 //go:nosplit
 func reprotect(start, end uintptr, prot uint32) {
+	changed := 0
 	for {
 		entry, page := nextEntry(start, end)
 		if entry == 0 {
-			return
+			break
 		}
 		start = page + PageSize
 		e := load(entry)
 		store(entry, e&entryFrame|entryOwned|protBits(prot))
 		if e&entryPresent != 0 {
-			invalidate(page)
+			changed = invalidateNext(page, changed)
 		}
+	}
+	if changed > flushAfter {
+		flush()
 	}
 }
 
