@@ -15,15 +15,17 @@ import (
 // The tests in this file do the same to Linux and to this package, and compare.
 
 const (
-	// window is a range that neither the Go runtime nor Linux uses by itself.
-	window      uintptr = 0x2000_0000_0000
-	windowPages         = 64
-	// mark is where in a page the tests read and write: not at its start, where
-	// a freed frame has its link.
-	mark uintptr = 200
-	anon         = unix.MAP_ANON | unix.MAP_PRIVATE
-	rw           = unix.PROT_READ | unix.PROT_WRITE
+	anon        = unix.MAP_ANON | unix.MAP_PRIVATE
+	rw          = unix.PROT_READ | unix.PROT_WRITE
+	windowPages = 64
 )
+
+// window is a range that neither the Go runtime nor Linux uses by itself.
+const window uintptr = 0x2000_0000_0000
+
+// mark is where in a page the tests read and write: not at its start, where a
+// freed frame has its link.
+const mark uintptr = 200
 
 func linux(number, a, b, c, d, e, f uintptr) (uintptr, uintptr) {
 	r, _, errno := unix.Syscall6(number, a, b, c, d, e, f)
