@@ -95,18 +95,24 @@ func outcome(p vstor.Packet, op scsi.Op, lun uint8, lba uint64, asked int) (n in
 	if err != nil {
 		return 0, fmt.Errorf("%w: %v", ErrProtocol, err)
 	}
-	e := Error{Op: op, LUN: lun, LBA: lba, NT: p.Status, SRB: r.SRBStatus, Status: scsi.Status(r.SCSIStatus)}
-	if b := r.Sense(); b != nil {
-		if s, err := scsi.DecodeSense(b); err == nil {
-			e.Sense, e.HasSense = s, true
+	if r.SRBStatus.Code() != vstor.SRBSuccess || scsi.Status(r.SCSIStatus) != scsi.StatusGood || p.Status != vstor.StatusSuccess {
+		if e := failure(p, &r, op, lun, lba); !e.HasSense || e.Sense.Key != scsi.RecoveredError {
+			return 0, e
 		}
-	}
-	good := r.SRBStatus.Code() == vstor.SRBSuccess && e.Status == scsi.StatusGood && p.Status == vstor.StatusSuccess
-	if !good && !(e.HasSense && e.Sense.Key == scsi.RecoveredError) {
-		return 0, &e
 	}
 	if uint64(r.DataTransferLength) > uint64(asked) {
 		return 0, fmt.Errorf("%w: %d bytes transferred, %d asked for", ErrProtocol, r.DataTransferLength, asked)
 	}
 	return int(r.DataTransferLength), nil
+}
+
+// failure gathers what an answer says about its failure.
+func failure(p vstor.Packet, r *vstor.Request, op scsi.Op, lun uint8, lba uint64) *Error {
+	e := &Error{Op: op, LUN: lun, LBA: lba, NT: p.Status, SRB: r.SRBStatus, Status: scsi.Status(r.SCSIStatus)}
+	if b := r.Sense(); b != nil {
+		if s, err := scsi.DecodeSense(b); err == nil {
+			e.Sense, e.HasSense = s, true
+		}
+	}
+	return e
 }
