@@ -169,22 +169,12 @@ func (p *Partition) postMessageCall(h kvm.Hypercall) tlfs.Status {
 }
 
 func (p *Partition) signalEventCall(h kvm.Hypercall) tlfs.Status {
-	var in tlfs.SignalEventInput
-	switch h.Input &^ tlfs.HypercallCodeMask {
-	case tlfs.HypercallFast:
-		in = tlfs.SignalEventFromWord(h.Param1)
-	case 0:
-		var b [tlfs.SignalEventInputSize]byte
-		if st := p.input(h.Param1, b[:]); st != tlfs.StatusSuccess {
-			return st
-		}
-		var err error
-		if in, err = tlfs.DecodeSignalEventInput(b[:]); err != nil {
-			return tlfs.StatusInvalidParameter
-		}
-	default:
+	if h.Input&^tlfs.HypercallCodeMask&^tlfs.HypercallFast != 0 {
 		return tlfs.StatusInvalidHypercallInput
 	}
+	// KVM has read the slow form's input block by now, and hands over its content in
+	// place of its address (kvm_hvcall_signal_event, Linux 5.14 and later).
+	in := tlfs.SignalEventFromWord(h.Param1)
 	if p.server == nil {
 		return tlfs.StatusInvalidConnectionID
 	}

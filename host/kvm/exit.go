@@ -10,9 +10,17 @@ import (
 
 // struct kvm_run: the union with one member per exit reason starts at byte 32.
 const (
-	runUnion   = 32
-	runMinSize = runUnion + 256
+	runUnion     = 32
+	runValidRegs = runUnion + 256 // which registers the kernel stores on exit
+	runRegs      = runValidRegs + 16
+	runMinSize   = runRegs + 2048
+
+	syncRegs = 1 << 0 // KVM_SYNC_X86_REGS
 )
+
+// LastRIP returns the instruction pointer at the last exit that stored it, without
+// a call of the kernel; 0 if KVM does not store registers.
+func (v *VCPU) LastRIP() uint64 { return v.u64(runRegs + regsSize - 16) }
 
 // IO is an access to an I/O port; a string instruction makes Count accesses at once.
 type IO struct {

@@ -74,3 +74,16 @@ func TestUsable(t *testing.T) {
 	}
 	t.Logf("%v", err)
 }
+
+func TestPin(t *testing.T) {
+	if err := Usable(); err != nil {
+		t.Skip(err)
+	}
+	p, err := Pin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}

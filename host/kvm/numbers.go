@@ -67,6 +67,7 @@ const (
 	CapIRQRouting         Cap = 25
 	CapIRQFD              Cap = 32
 	CapHyperv             Cap = 44
+	CapSyncRegs           Cap = 74
 	CapIRQFDResample      Cap = 82
 	CapHypervTime         Cap = 96
 	CapImmediateExit      Cap = 136
@@ -82,6 +83,7 @@ var capNames = map[Cap]string{
 	CapIRQRouting:         "KVM_CAP_IRQ_ROUTING",
 	CapIRQFD:              "KVM_CAP_IRQFD",
 	CapHyperv:             "KVM_CAP_HYPERV",
+	CapSyncRegs:           "KVM_CAP_SYNC_REGS",
 	CapIRQFDResample:      "KVM_CAP_IRQFD_RESAMPLE",
 	CapHypervTime:         "KVM_CAP_HYPERV_TIME",
 	CapImmediateExit:      "KVM_CAP_IMMEDIATE_EXIT",

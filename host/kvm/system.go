@@ -71,6 +71,7 @@ func (s *System) cpuid(name string, code uintptr) ([]CPUIDEntry, error) {
 // VM is a virtual machine's file descriptor.
 type VM struct {
 	fd, runSize int
+	syncRegs    uint64 // registers that every exit shall store
 }
 
 // CreateVM makes a virtual machine without memory, processors or devices.
@@ -87,7 +88,11 @@ func (s *System) CreateVM() (*VM, error) {
 		return nil, wrap("KVM_CREATE_VM", err)
 	}
 	unix.CloseOnExec(fd)
-	return &VM{fd, size}, nil
+	m := &VM{fd: fd, runSize: size}
+	if have, err := s.Check(CapSyncRegs); err == nil && have&syncRegs != 0 {
+		m.syncRegs = syncRegs
+	}
+	return m, nil
 }
 
 // Close drops the VM. The kernel frees it once its vCPUs are closed too.

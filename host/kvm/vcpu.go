@@ -31,6 +31,7 @@ func (m *VM) CreateVCPU(id int) (*VCPU, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("kvm: mmap of struct kvm_run: %w", err)
 	}
+	binary.LittleEndian.PutUint64(mem[runValidRegs:], m.syncRegs)
 	return &VCPU{fd, mem}, nil
 }
 

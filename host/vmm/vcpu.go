@@ -19,7 +19,10 @@ type VCPU struct {
 	*kvm.VCPU
 	Index uint32 // virtual processor index, APIC id
 
-	vm   *VM
+	vm      *VM
+	last    kvm.ExitReason // the last exit and where, for reports
+	lastRIP uint64
+
 	tid  atomic.Int64
 	done chan struct{}
 }
@@ -44,6 +47,9 @@ func (c *VCPU) loop() {
 		}
 		if int(why) < len(c.vm.counts) {
 			c.vm.counts[why].Add(1)
+		}
+		if why != kvm.ExitShutdown {
+			c.last, c.lastRIP = why, c.LastRIP()
 		}
 		if err := c.serve(why); err != nil {
 			c.vm.Fail(fmt.Errorf("virtual processor %d: %w\n%s", c.Index, err, c.Describe()))
@@ -88,7 +94,7 @@ func (c *VCPU) serve(why kvm.ExitReason) error {
 	case kvm.ExitSystemEvent:
 		return c.serveSystemEvent()
 	case kvm.ExitShutdown:
-		c.vm.End(Exit{Kind: TripleFault, Detail: c.Describe()})
+		c.vm.End(Exit{Kind: TripleFault, Detail: c.describeShutdown()})
 	case kvm.ExitIRQWindow, kvm.ExitInterrupted:
 	case kvm.ExitFailEntry:
 		return fmt.Errorf("the processor refused to enter the guest, reason %#x", c.EntryFailure())
@@ -99,6 +105,18 @@ func (c *VCPU) serve(why kvm.ExitReason) error {
 		return fmt.Errorf("unexpected exit: %v", why)
 	}
 	return nil
+}
+
+// describeShutdown describes the processor after a triple fault. With AMD's
+// virtualisation nothing is left to describe: KVM resets the processor, for "VMCB
+// is undefined after a SHUTDOWN intercept" (arch/x86/kvm/svm/svm.c).
+func (c *VCPU) describeShutdown() string {
+	const resetVector = 0xFFF0
+	where := fmt.Sprintf("the exit before it: %v at RIP %#x", c.last, c.lastRIP)
+	if r, err := c.Regs(); err == nil && r.RIP == resetVector && r.RSP == 0 {
+		return "the processor's registers are lost (AMD-V resets on a triple fault); " + where
+	}
+	return where + "\n" + c.Describe()
 }
 
 func internalErrorName(sub uint32) string {

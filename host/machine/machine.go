@@ -1,0 +1,175 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/hvgo/hvgo/host/firmware"
+	"github.com/hvgo/hvgo/host/hyperv"
+	"github.com/hvgo/hvgo/host/vmbus"
+	"github.com/hvgo/hvgo/host/vmm"
+	"github.com/hvgo/hvgo/internal/guid"
+)
+
+// Exit is the end of a run; its kinds are those of package vmm.
+type Exit = vmm.Exit
+
+// Config describes a machine. The zero value but for Image or BootDisk is a
+// machine of one processor and 256 MiB.
+type Config struct {
+	Memory    uint64 // bytes of RAM, whole pages; 0 for DefaultMemory
+	LowMemory uint64 // at most this much of it below 4 GiB; 0 for as much as fits
+	VCPUs     int    // 0 for 1
+
+	// Image is the UEFI application to start. If nil, it is read from BootDisk.
+	Image []byte
+	// BootDisk is a disk whose EFI partition holds \EFI\BOOT\BOOTX64.EFI. For the
+	// guest to see the disk too, a device for it must be in Devices.
+	BootDisk io.ReaderAt
+	// BootDiskSize is BootDisk's size in bytes.
+	BootDiskSize int64
+
+	// Devices are offered to the guest over VMBus: disks (host/storvsp), network
+	// cards (host/netvsp), integration services (host/ic).
+	Devices []vmbus.Device
+	// VMBus adjusts the VMBus server.
+	VMBus vmbus.Options
+
+	// Console takes what the guest writes to COM1 and, before it leaves the
+	// firmware, to ConOut; nil for nowhere. It is written from the processor's
+	// thread: while it blocks, the guest stands still.
+	Console io.Writer
+
+	// Mask takes features out of CPUID; NoEnforce lets the guest use them all the same.
+	Mask      hyperv.Mask
+	NoEnforce bool
+
+	// Seed, StaleMapKey, NoRNG and LoadOptions are the firmware's, see there.
+	Seed        uint64
+	StaleMapKey bool
+	NoRNG       bool
+	LoadOptions string
+
+	UUID guid.GUID // of the machine; zero for a random one
+	Log  *slog.Logger
+}
+
+// DefaultMemory is the RAM of a machine whose Config does not say, in bytes.
+const DefaultMemory = 256 << 20
+
+// Machine is a VM ready to run once.
+type Machine struct {
+	vm   *vmm.VM
+	hv   *hyperv.Partition
+	bus  *vmbus.Server
+	uart *vmm.UART
+	fw   *firmware.Firmware
+}
+
+// New makes a machine. The caller runs it once and closes it.
+func New(cfg Config) (_ *Machine, err error) {
+	if cfg.Memory == 0 {
+		cfg.Memory = DefaultMemory
+	}
+	if cfg.UUID.IsZero() {
+		cfg.UUID = guid.New()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Image == nil {
+		if cfg.BootDisk == nil {
+			return nil, errors.New("no image and no disk to boot from")
+		}
+		if cfg.Image, err = firmware.ReadBootImage(cfg.BootDisk, cfg.BootDiskSize); err != nil {
+			return nil, fmt.Errorf("boot disk: %w", err)
+		}
+	}
+	m := &Machine{}
+	defer func() {
+		if err != nil {
+			m.Close()
+		}
+	}()
+	if m.vm, err = vmm.New(vmm.Config{Memory: cfg.Memory, LowMemory: cfg.LowMemory, VCPUs: cfg.VCPUs, Log: cfg.Log}); err != nil {
+		return nil, err
+	}
+	if m.hv, err = hyperv.New(m.vm, hyperv.Config{Mask: cfg.Mask, NoEnforce: cfg.NoEnforce, Log: cfg.Log}); err != nil {
+		return nil, err
+	}
+	if cfg.VMBus.Log == nil {
+		cfg.VMBus.Log = cfg.Log
+	}
+	m.bus = vmbus.New(busVM{m.hv, m.vm.Memory()}, cfg.VMBus)
+	m.hv.SetServer(m.bus)
+	for _, d := range cfg.Devices {
+		m.bus.AddDevice(d)
+	}
+	if m.uart, err = m.vm.AddCOM1(cfg.Console); err != nil {
+		return nil, err
+	}
+	m.fw, err = firmware.Boot(m.vm, firmware.Config{
+		Image: cfg.Image, Seed: cfg.Seed, StaleMapKey: cfg.StaleMapKey, NoRNG: cfg.NoRNG, LoadOptions: cfg.LoadOptions,
+		Console: cfg.Console, UUID: cfg.UUID, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Run runs the guest until it ends, Stop is called, or ctx is done. The error is
+// for failures of the host, and of a guest no machine could go on with.
+func (m *Machine) Run(ctx context.Context) (Exit, error) { return m.vm.Run(ctx) }
+
+// Stop ends a run at once, as pulling the plug does. See host/ic for the clean way.
+func (m *Machine) Stop() { m.vm.Stop() }
+
+// Input is the guest's COM1 from the other end: what is written is input to the
+// guest. A write fails when the guest does not read.
+func (m *Machine) Input() io.Writer { return m.uart }
+
+// Bus returns the VMBus server, to add and remove devices while the guest runs.
+func (m *Machine) Bus() *vmbus.Server { return m.bus }
+
+// ImageBase returns where the firmware put the image, for reading addresses in reports.
+func (m *Machine) ImageBase() uint64 { return m.fw.ImageBase() }
+
+// Close frees the machine after its run: devices first, guest memory last.
+func (m *Machine) Close() error {
+	var errs []error
+	if m.bus != nil {
+		m.bus.Close()
+	}
+	if m.hv != nil {
+		errs = append(errs, m.hv.Close())
+	}
+	if m.vm != nil {
+		errs = append(errs, m.vm.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Figures count what a run cost.
+type Figures struct {
+	VM     vmm.Figures
+	Hyperv hyperv.Figures
+}
+
+// Figures returns the counters so far. It may be called at any time before Close.
+func (m *Machine) Figures() Figures { return Figures{m.vm.Figures(), m.hv.Figures()} }
+
+// busVM is what the VMBus server needs of the VM.
+type busVM struct {
+	*hyperv.Partition
+	mem *vmm.Memory
+}
+
+// Memory returns the guest's RAM.
+func (v busVM) Memory() vmbus.Memory { return v.mem }
