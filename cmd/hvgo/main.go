@@ -20,7 +20,7 @@ func main() {
 // execute runs the command line and returns the exit status.
 func execute(args []string) int {
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(goFlags(args))
 	err := root.Execute()
 	var status exitStatus
 	switch {
@@ -41,6 +41,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	// Each file of this folder that has commands appends them here.
+	root.AddCommand(newBuildCmd())
 	root.AddCommand(hostCommands()...)
 	return root
 }
