@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,12 +17,18 @@ import (
 // way to break a rule.
 func build(t *testing.T, arguments ...string) string {
 	t.Helper()
+	return buildIn(t, "prog", arguments...)
+}
+
+// buildIn links the main package in a folder of testdata.
+func buildIn(t *testing.T, folder string, arguments ...string) string {
+	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("no Go toolchain in PATH")
 	}
 	out := filepath.Join(t.TempDir(), "prog")
 	cmd := exec.Command("go", append([]string{"build", "-o", out}, append(arguments, ".")...)...)
-	cmd.Dir = filepath.Join("testdata", "prog")
+	cmd.Dir = filepath.Join("testdata", folder)
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOPROXY=off", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, text)
@@ -100,6 +107,24 @@ func checkError(t *testing.T, err error, want []string) {
 			t.Fatalf("%q is missing, or not in order, in:\n%v", part, err)
 		}
 		rest = rest[i+len(part):]
+	}
+}
+
+// TestRuntimeItself proves hvgo's own trap code, in a program without anything else.
+func TestRuntimeItself(t *testing.T) {
+	path := buildIn(t, "guest", "-buildmode=pie", "-ldflags=-checklinkname=0 -E "+module+"boot.entry")
+	report, err := Check(path, Trap(), Boot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d entries, %d functions reached, %d instructions", len(report.Roots), len(report.Reached), report.Instructions)
+	for _, name := range []string{"runtime/mem.Fault", "runtime/mem.Mmap", "runtime/ring0.trapSyscall", "runtime/trap.doorEntry"} {
+		if !slices.Contains(report.Reached, module+name) {
+			t.Errorf("%s is not reached: the walk stops somewhere", name)
+		}
+	}
+	if slices.Contains(report.Reached, module+"runtime/linux.Door") {
+		t.Error("the walk goes through the door")
 	}
 }
 

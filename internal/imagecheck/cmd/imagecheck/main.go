@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	verbose := flag.Bool("v", false, "list the functions of trap context")
+	verbose := flag.Bool("v", false, "list the functions reached")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: imagecheck [-v] PROGRAM")
 		flag.PrintDefaults()
@@ -40,6 +40,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Printf("%d entries, %d functions in trap context; %d functions, %d instructions checked in %v\n",
-		len(report.Roots), len(report.Reached), report.Functions, report.Instructions, time.Since(start).Round(time.Millisecond))
+	fmt.Printf("%d functions reached from %d entries; %d functions, %d instructions checked in %v\n",
+		len(report.Reached), len(report.Roots), report.Functions, report.Instructions, time.Since(start).Round(time.Millisecond))
 }
