@@ -48,7 +48,8 @@ const (
 	maxSearch = 6
 	maxRoutes = 32
 
-	defaultLifetime = time.Hour // if the server names none
+	dhcpTimeout     = 2 * time.Second // for the first answer
+	defaultLifetime = time.Hour       // if the server names none
 	maxLifetime     = 365 * 24 * time.Hour
 )
 
@@ -70,7 +71,9 @@ type dhcp struct {
 	maxWait     time.Duration // between attempts without a lease
 }
 
-func newDHCP(n *Stack, l *link, plugged <-chan struct{}) (*dhcp, error) {
+// newDHCP makes a client that waits for an answer for the time given, then
+// twice and four times as long, before an attempt has failed.
+func newDHCP(n *Stack, l *link, plugged <-chan struct{}, timeout time.Duration) (*dhcp, error) {
 	d := &dhcp{n: n, l: l, log: n.log, plugged: plugged, minLifetime: 10 * time.Second, minWait: time.Second, maxWait: 30 * time.Second}
 	d.conn = newDHCPConn(n.s, l, func() netip.Addr {
 		if lease := n.Lease(); lease != nil {
@@ -78,7 +81,7 @@ func newDHCP(n *Stack, l *link, plugged <-chan struct{}) (*dhcp, error) {
 		}
 		return netip.Addr{}
 	})
-	c, err := nclient4.NewWithConn(d.conn, net.HardwareAddr(l.mac), nclient4.WithTimeout(2*time.Second), nclient4.WithRetry(3))
+	c, err := nclient4.NewWithConn(d.conn, net.HardwareAddr(l.mac), nclient4.WithTimeout(timeout), nclient4.WithRetry(3))
 	if err != nil {
 		return nil, fmt.Errorf("DHCP client: %w", err)
 	}

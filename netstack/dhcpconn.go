@@ -150,10 +150,12 @@ func (c *dhcpConn) SetWriteDeadline(time.Time) error { return errors.ErrUnsuppor
 // dhcpReply returns the payload of an unfragmented UDP datagram to the DHCP
 // client's port, nil for any other IPv4 packet.
 func dhcpReply(pkt *stack.PacketBuffer) []byte {
-	view := pkt.Data().AsRange().ToView()
-	defer view.Release()
-	b := view.AsSlice()
-	if len(b) < header.IPv4MinimumSize || header.IPv4(b).TransportProtocol() != header.UDPProtocolNumber {
+	size := pkt.Data().Size()
+	if size < header.IPv4MinimumSize+header.UDPMinimumSize {
+		return nil
+	}
+	b, ok := pkt.Data().PullUp(size) // no copy: a received frame is one piece
+	if !ok || header.IPv4(b).TransportProtocol() != header.UDPProtocolNumber {
 		return nil
 	}
 	ip := header.IPv4(b)

@@ -133,7 +133,7 @@ func (n *Stack) AttachNIC(nic NIC) error {
 	if err != nil {
 		return err
 	}
-	d, err := newDHCP(n, l, plugged)
+	d, err := newDHCP(n, l, plugged, dhcpTimeout)
 	if err != nil {
 		return err
 	}
