@@ -1,0 +1,85 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package linux
+
+import (
+	"syscall"
+	"time"
+)
+
+// Kinds of descriptors in the table that both leaves share.
+const (
+	KindFree    uint8 = iota
+	KindConsole       // stdin, stdout, stderr and /dev/console: trap leaf
+	KindEventFD       // trap leaf
+	KindEpoll         // trap leaf
+	KindDoor          // devices, files, sockets, pipes: this side keeps the open file description
+)
+
+// Hooks into the trap side. boot sets them before the program runs; until then nothing is on a stack,
+// no memory is valid and no descriptor can be had.
+var (
+	// OnStack says whether addr lies on the calling goroutine's own stack, which moves when it grows.
+	// Nosplit.
+	OnStack = noStack
+
+	// StackHi is the upper end of the calling goroutine's stack. Nosplit.
+	StackHi = noStackHi
+
+	// Valid says whether the program may read (or write) the n bytes at addr. Pages not touched yet
+	// count as valid.
+	Valid = func(addr, n uintptr, write bool) bool { return false }
+
+	// AllocFD takes the lowest free descriptor that is at least min and returns it, or -EMFILE. flags
+	// is syscall.O_CLOEXEC or 0.
+	AllocFD = func(kind uint8, flags uint32, min int) int { return -int(syscall.EMFILE) }
+
+	// FDLimit is one more than the highest descriptor that AllocFD can give (RLIMIT_NOFILE).
+	FDLimit = 1024
+
+	// FreeFD makes fd free again, whatever its kind.
+	FreeFD = func(fd int) {}
+
+	// FDKind tells kind and flags of fd; ok is false for a free or impossible descriptor.
+	FDKind = func(fd int) (kind uint8, flags uint32, ok bool) { return KindFree, 0, false }
+
+	// SetFDFlags sets the flags of fd (syscall.O_CLOEXEC or 0).
+	SetFDFlags = func(fd int, flags uint32) {}
+
+	// NotifyFD tells epoll that fd's readiness changed or that more arrived, with the readiness now: an
+	// edge. It does not block.
+	NotifyFD = func(fd int, ready uint32) {}
+
+	// LevelFD tells epoll the readiness of fd without an edge: for level-triggered entries, and for
+	// those that are added later.
+	LevelFD = func(fd int, ready uint32) {}
+)
+
+// Facts about the machine; boot replaces them.
+var (
+	// Hostname is the node name (uname, /proc/sys/kernel/hostname, /etc/hostname).
+	Hostname = func() string { return "hvgo" }
+
+	// Uptime is the time since power-on.
+	Uptime = func() time.Duration { return time.Since(started) }
+
+	// Memory is the size of RAM and the free part of it, in bytes.
+	Memory = func() (total, free uint64) { return 0, 0 }
+
+	// CPUs is the number of processors online.
+	CPUs = func() int { return 1 }
+
+	// CPUTime is what the program has used, and its largest resident set in bytes.
+	CPUTime = func() (user, system time.Duration, maxRSS uint64) { return 0, 0, 0 }
+)
+
+var started = time.Now()
+
+// These are nosplit because the hooks they stand for are called where the stack must not move.
+//
+//go:nosplit
+func noStack(uintptr) bool { return false }
+
+//go:nosplit
+func noStackHi() uintptr { return 0 }

@@ -1,0 +1,216 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package linux
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxBacklog is /proc/sys/net/core/somaxconn.
+const maxBacklog = 4096
+
+// registerProc makes the files of /proc and /sys that Go programs read. boot registers over them what it
+// knows better (/proc/self/maps, /proc/self/auxv, /proc/cpuinfo).
+func registerProc() {
+	for path, text := range map[string]func() string{
+		"/proc/version":                   func() string { return "Linux version " + Release + " (" + runtime.Version() + ") " + version + "\n" },
+		"/proc/uptime":                    procUptime,
+		"/proc/loadavg":                   func() string { return "0.00 0.00 0.00 1/1 1\n" },
+		"/proc/meminfo":                   procMeminfo,
+		"/proc/stat":                      procStat,
+		"/proc/cpuinfo":                   procCPUInfo,
+		"/proc/mounts":                    procMounts,
+		"/proc/filesystems":               func() string { return "nodev\tramfs\nnodev\ttmpfs\n" },
+		"/proc/1/cmdline":                 func() string { return strings.Join(os.Args, "\x00") + "\x00" },
+		"/proc/1/comm":                    func() string { return commandName() + "\n" },
+		"/proc/1/environ":                 func() string { return strings.Join(os.Environ(), "\x00") + "\x00" },
+		"/proc/1/status":                  procStatus,
+		"/proc/1/stat":                    procSelfStat,
+		"/proc/1/statm":                   procStatm,
+		"/proc/1/maps":                    empty,
+		"/proc/1/auxv":                    empty,
+		"/proc/1/limits":                  procLimits,
+		"/proc/1/mounts":                  procMounts,
+		"/proc/1/mountinfo":               procMountinfo,
+		"/proc/1/cgroup":                  func() string { return "0::/\n" },
+		"/proc/1/oom_score_adj":           func() string { return "0\n" },
+		"/proc/sys/net/core/somaxconn":    func() string { return strconv.Itoa(maxBacklog) + "\n" },
+		"/proc/sys/kernel/hostname":       func() string { return Hostname() + "\n" },
+		"/proc/sys/kernel/ostype":         func() string { return "Linux\n" },
+		"/proc/sys/kernel/osrelease":      func() string { return Release + "\n" },
+		"/proc/sys/kernel/pid_max":        func() string { return "32768\n" },
+		"/proc/sys/fs/file-max":           func() string { return strconv.Itoa(FDLimit) + "\n" },
+		"/proc/sys/fs/nr_open":            func() string { return strconv.Itoa(FDLimit) + "\n" },
+		"/proc/sys/fs/pipe-max-size":      func() string { return strconv.Itoa(pipeMaxSize) + "\n" },
+		"/proc/sys/vm/overcommit_memory":  func() string { return "1\n" },
+		"/sys/devices/system/cpu/online":  cpuRange,
+		"/sys/devices/system/cpu/present": cpuRange,
+		"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size": func() string { return "2097152\n" },
+		"/sys/kernel/mm/transparent_hugepage/enabled":        func() string { return "always madvise [never]\n" },
+	} {
+		RegisterText(path, text)
+	}
+	RegisterLink("/proc/self", "1")
+	RegisterLink("/proc/1/exe", "/init")
+	RegisterLink("/proc/1/cwd", ".") // replaced below: it has to be read each time
+	tree.root.child("proc").child("1").child("cwd").link = procCwd
+	RegisterLink("/proc/1/root", "/")
+	fd := newInode(&rootFS, syscall.S_IFDIR|0o500)
+	fd.list = procFDs
+	register("/proc/1/fd", fd)
+}
+
+// SetExecutable says where /proc/self/exe leads: the program's name.
+func SetExecutable(path string) { RegisterLink("/proc/1/exe", path) }
+
+func empty() string { return "" }
+
+func cpuRange() string {
+	if n := CPUs(); n > 1 {
+		return fmt.Sprintf("0-%d\n", n-1)
+	}
+	return "0\n"
+}
+
+func commandName() string {
+	name := "init"
+	if len(os.Args) > 0 {
+		name = os.Args[0][strings.LastIndexByte(os.Args[0], '/')+1:]
+	}
+	return name[:min(len(name), 15)]
+}
+
+func procUptime() string {
+	user, system, _ := CPUTime()
+	up := Uptime()
+	idle := max(0, up*time.Duration(CPUs())-user-system)
+	return fmt.Sprintf("%.2f %.2f\n", up.Seconds(), idle.Seconds())
+}
+
+func procMeminfo() string {
+	total, free := Memory()
+	used := uint64(tmpFS.used.Load())
+	var b strings.Builder
+	for _, l := range []struct {
+		name  string
+		bytes uint64
+	}{
+		{"MemTotal", total}, {"MemFree", free}, {"MemAvailable", free}, {"Buffers", 0}, {"Cached", used},
+		{"SwapTotal", 0}, {"SwapFree", 0}, {"Shmem", used},
+	} {
+		fmt.Fprintf(&b, "%-15s %8d kB\n", l.name+":", l.bytes>>10)
+	}
+	return b.String()
+}
+
+func procStat() string {
+	user, system, _ := CPUTime()
+	up := Uptime()
+	idle := max(0, up*time.Duration(CPUs())-user-system)
+	line := fmt.Sprintf(" %d 0 %d %d 0 0 0 0 0 0\n", user/clockTick, system/clockTick, idle/clockTick)
+	return "cpu " + line + fmt.Sprintf("btime %d\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n", time.Now().Add(-up).Unix())
+}
+
+func procCPUInfo() string {
+	var b strings.Builder
+	for i := range CPUs() {
+		fmt.Fprintf(&b, "processor\t: %d\nphysical id\t: 0\nsiblings\t: %d\ncore id\t\t: %d\ncpu cores\t: %d\n\n", i, CPUs(), i, CPUs())
+	}
+	return b.String()
+}
+
+func procMounts() string {
+	return "rootfs / ramfs ro 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
+}
+
+func procMountinfo() string {
+	return "1 0 0:1 / / ro - ramfs rootfs ro\n2 1 0:2 / /tmp rw - tmpfs tmpfs rw\n"
+}
+
+func procStatus() string {
+	_, _, rss := CPUTime()
+	return fmt.Sprintf("Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n"+
+		"VmHWM:\t%8d kB\nVmRSS:\t%8d kB\nThreads:\t%d\nCpus_allowed_list:\t%s",
+		commandName(), umask.Load(), rss>>10, rss>>10, CPUs(), cpuRange())
+}
+
+// procSelfStat is /proc/self/stat (proc(5)): 52 fields, zero where there is nothing to tell.
+func procSelfStat() string {
+	user, system, rss := CPUTime()
+	fields := make([]string, 52)
+	for i := range fields {
+		fields[i] = "0"
+	}
+	fields[0], fields[1], fields[2] = "1", "("+commandName()+")", "R"
+	fields[4], fields[5] = "1", "1"
+	fields[13] = strconv.FormatInt(int64(user/clockTick), 10)
+	fields[14] = strconv.FormatInt(int64(system/clockTick), 10)
+	fields[19] = strconv.Itoa(CPUs())
+	fields[22] = strconv.FormatUint(rss, 10)
+	fields[23] = strconv.FormatUint(rss/tmpPage, 10)
+	return strings.Join(fields, " ") + "\n"
+}
+
+func procStatm() string {
+	_, _, rss := CPUTime()
+	return fmt.Sprintf("%d %d 0 0 0 0 0\n", rss/tmpPage, rss/tmpPage)
+}
+
+func procLimits() string {
+	const row = "%-25s %-20v %-20v %-10s\n"
+	return fmt.Sprintf(row, "Limit", "Soft Limit", "Hard Limit", "Units") +
+		fmt.Sprintf(row, "Max open files", FDLimit, FDLimit, "files")
+}
+
+// procCwd runs inside the tree's lock.
+func procCwd() string {
+	if path := tree.cwd.pathOf(); path != "" {
+		return path
+	}
+	return "(deleted)"
+}
+
+// procFDs lists /proc/self/fd. It runs inside the tree's lock, and so calls nothing that takes it.
+func procFDs() map[string]*inode {
+	kids := make(map[string]*inode)
+	files.mu.RLock()
+	defer files.mu.RUnlock()
+	for fd := range FDLimit {
+		kind, _, ok := FDKind(fd)
+		if !ok {
+			continue
+		}
+		var d *description
+		switch {
+		case kind == KindDoor && fd < len(files.byFD):
+			d = files.byFD[fd]
+		case int(kind) < len(trapFiles):
+			d = trapFiles[kind]
+		}
+		if d == nil {
+			continue
+		}
+		n := &inode{fs: &rootFS, ino: 1<<32 + uint64(fd), mode: syscall.S_IFLNK | 0o700, nlink: 1}
+		n.link = d.target
+		kids[strconv.Itoa(fd)] = n
+	}
+	return kids
+}
+
+// target is what /proc/self/fd says of a descriptor.
+func (d *description) target() string {
+	switch s := d.stream.(type) {
+	case *pipeEnd:
+		return fmt.Sprintf("pipe:[%d]", s.ino)
+	case *socket:
+		return fmt.Sprintf("socket:[%d]", s.ino)
+	}
+	return d.path
+}

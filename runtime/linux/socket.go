@@ -1,0 +1,303 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package linux
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// network is the stack that sockets come from.
+var network atomic.Pointer[Network]
+
+// RegisterNetwork sets the stack that new sockets come from. Before that there are none: EAFNOSUPPORT.
+func RegisterNetwork(n Network) { network.Store(&n) }
+
+// socket is a Socket as a stream of the descriptor table.
+type socket struct {
+	Socket
+	domain, typ, proto int
+	ino                uint64
+	made               time.Time
+	listening          atomic.Bool
+	rcvTimeo, sndTimeo atomic.Int64 // nanoseconds; 0 is for ever
+}
+
+func newSocket(s Socket, domain, typ, proto int) *socket {
+	return &socket{Socket: s, domain: domain, typ: typ, proto: proto, ino: nextIno(), made: time.Now()}
+}
+
+func (s *socket) read(p []byte) (int, error) {
+	n, _, _, err := s.Recv(p, false)
+	return clamp(n, p), err
+}
+
+func (s *socket) write(p []byte) (int, error) {
+	if len(p) == 0 && s.typ == syscall.SOCK_STREAM {
+		return 0, nil
+	}
+	n, err := s.Send(p, netip.AddrPort{})
+	return clamp(n, p), err
+}
+
+func (s *socket) ready() uint32               { return s.Ready() }
+func (s *socket) notify(f func(ready uint32)) { s.Notify(f) }
+func (s *socket) close()                      { s.Close() }
+
+func (s *socket) stat() stat {
+	const sockDev = 4
+	return stat{dev: sockDev, ino: s.ino, nlink: 1, mode: syscall.S_IFSOCK | 0o777, atime: s.made, mtime: s.made, ctime: s.made}
+}
+
+func (s *socket) buffered() (in, out int) {
+	if b, ok := s.Socket.(SocketBuffered); ok {
+		return b.Buffered()
+	}
+	return 0, 0
+}
+
+func (s *socket) timeouts() (read, write time.Duration) {
+	return time.Duration(s.rcvTimeo.Load()), time.Duration(s.sndTimeo.Load())
+}
+
+// socketFD is lookup for a call on sockets.
+func socketFD(fd uintptr) (*description, *socket, syscall.Errno) {
+	d, e := lookup(fd)
+	if e != 0 {
+		return nil, nil, e
+	}
+	s, ok := d.stream.(*socket)
+	if !ok {
+		e = syscall.ENOTSOCK
+		if d.flags.Load()&unix.O_PATH != 0 {
+			e = syscall.EBADF
+		}
+		d.put()
+		return nil, nil, e
+	}
+	return d, s, 0
+}
+
+// Largest numbers of address families and socket types that Linux knows.
+const (
+	maxFamily   = 46
+	maxSockType = 11
+)
+
+const sockFlags = syscall.SOCK_NONBLOCK | syscall.SOCK_CLOEXEC
+
+func sysSocket(c *call) (int, syscall.Errno) {
+	domain, typ, proto := c.int32Arg(0), c.int32Arg(1)&^sockFlags, c.int32Arg(2)
+	flags := c.int32Arg(1) & sockFlags
+	switch {
+	case typ&^0xf != 0:
+		return 0, syscall.EINVAL
+	case domain < 0 || domain >= maxFamily:
+		return 0, syscall.EAFNOSUPPORT
+	case typ >= maxSockType:
+		return 0, syscall.EINVAL
+	}
+	net := network.Load()
+	switch {
+	case domain != syscall.AF_INET && domain != syscall.AF_INET6 || net == nil:
+		return 0, syscall.EAFNOSUPPORT
+	case proto < 0 || proto >= 256+7: // IPPROTO_MAX is IPPROTO_MPTCP + 1
+		return 0, syscall.EINVAL
+	case typ == syscall.SOCK_RAW && proto == 0:
+		return 0, syscall.EPROTONOSUPPORT
+	case typ != syscall.SOCK_STREAM && typ != syscall.SOCK_DGRAM:
+		return 0, syscall.ESOCKTNOSUPPORT
+	}
+	s, err := (*net).Socket(domain, typ, proto)
+	if err != nil {
+		return 0, errnoOf(err)
+	}
+	if proto == 0 {
+		if proto = syscall.IPPROTO_TCP; typ == syscall.SOCK_DGRAM {
+			proto = syscall.IPPROTO_UDP
+		}
+	}
+	d := newStream(newSocket(s, domain, typ, proto), syscall.O_RDWR|uint32(flags&syscall.SOCK_NONBLOCK))
+	return installNew(d, flags&syscall.SOCK_CLOEXEC != 0)
+}
+
+func sysSocketpair(c *call) (int, syscall.Errno) {
+	switch c.int32Arg(0) {
+	case syscall.AF_INET, syscall.AF_INET6:
+		return 0, syscall.EOPNOTSUPP
+	}
+	return 0, syscall.EAFNOSUPPORT
+}
+
+func sysBind(c *call) (int, syscall.Errno) {
+	d, s, e := socketFD(c.arg[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer d.put()
+	a, e := loadSockaddr(c.ptr(1), c.int32Arg(2))
+	if e != 0 {
+		return 0, e
+	}
+	addr, e := a.addrPort(s, forBind)
+	if e != 0 {
+		return 0, e
+	}
+	return 0, errnoOf(s.Bind(addr))
+}
+
+func sysListen(c *call) (int, syscall.Errno) {
+	d, s, e := socketFD(c.arg[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer d.put()
+	if s.typ != syscall.SOCK_STREAM {
+		return 0, syscall.EOPNOTSUPP
+	}
+	backlog := uint32(c.arg[1])
+	if backlog > maxBacklog {
+		backlog = maxBacklog
+	}
+	e = errnoOf(s.Listen(int(backlog)))
+	if e == 0 {
+		s.listening.Store(true)
+		d.settle()
+	}
+	return 0, e
+}
+
+func sysAccept(c *call, flags int) (int, syscall.Errno) {
+	if flags&^sockFlags != 0 {
+		return 0, syscall.EINVAL
+	}
+	d, s, e := socketFD(c.arg[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer d.put()
+	switch {
+	case s.typ != syscall.SOCK_STREAM:
+		return 0, syscall.EOPNOTSUPP
+	case !s.listening.Load():
+		return 0, syscall.EINVAL
+	}
+	// First the descriptor: without one the connection stays in the queue.
+	fd, e := reserve(KindDoor, flags&syscall.SOCK_CLOEXEC != 0, 0)
+	if e != 0 {
+		return 0, e
+	}
+	conn, from, err := acceptConn(d, s)
+	if err != nil {
+		FreeFD(fd)
+		return 0, errnoOf(err)
+	}
+	n := newStream(newSocket(conn, s.domain, s.typ, s.proto), syscall.O_RDWR|uint32(flags&syscall.SOCK_NONBLOCK))
+	publish(n, fd)
+	n.put()
+	if at := c.ptr(1); !at.isNil() {
+		if e := storeSockaddr(at, c.ptr(2), s.domain, from); e != 0 {
+			closeFD(fd)
+			return 0, e
+		}
+	}
+	return fd, 0
+}
+
+func acceptConn(d *description, s *socket) (Socket, netip.AddrPort, error) {
+	conn, from, err := s.Accept()
+	if err != syscall.EAGAIN {
+		return conn, from, err
+	}
+	d.settle()
+	if d.nonblock() {
+		return nil, from, err
+	}
+	timeout, _ := s.timeouts()
+	_, err = d.block(timeout, func() (int, error) {
+		conn, from, err = s.Accept()
+		return 0, err
+	})
+	return conn, from, err
+}
+
+func sysConnect(c *call) (int, syscall.Errno) {
+	d, s, e := socketFD(c.arg[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer d.put()
+	a, e := loadSockaddr(c.ptr(1), c.int32Arg(2))
+	switch {
+	case e != 0:
+		return 0, e
+	case a.length < 2:
+		return 0, syscall.EINVAL
+	case a.family == syscall.AF_UNSPEC:
+		return 0, errnoOf(s.Connect(netip.AddrPort{}))
+	}
+	addr, e := a.addrPort(s, forConnect)
+	if e != 0 {
+		return 0, e
+	}
+	err := s.Connect(addr)
+	if d.nonblock() || err != syscall.EINPROGRESS && err != syscall.EALREADY {
+		d.settle()
+		return 0, errnoOf(err)
+	}
+	return 0, waitConnect(d, s)
+}
+
+// waitConnect waits for the end of a connection's beginning, as long as SO_SNDTIMEO allows.
+func waitConnect(d *description, s *socket) syscall.Errno {
+	_, timeout := s.timeouts()
+	_, err := d.block(timeout, func() (int, error) {
+		if s.Ready()&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+			return 0, syscall.EAGAIN
+		}
+		pending, err := s.GetOpt(syscall.SOL_SOCKET, syscall.SO_ERROR)
+		if err == nil && pending != 0 {
+			err = syscall.Errno(pending)
+		}
+		return 0, err
+	})
+	if err == syscall.EAGAIN {
+		return syscall.EINPROGRESS
+	}
+	return errnoOf(err)
+}
+
+// sysSockname serves getsockname and getpeername.
+func sysSockname(c *call) (int, syscall.Errno) {
+	d, s, e := socketFD(c.arg[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer d.put()
+	addr := s.LocalAddr()
+	if c.nr == unix.SYS_GETPEERNAME {
+		var err error
+		if addr, err = s.RemoteAddr(); err != nil {
+			return 0, errnoOf(err)
+		}
+	}
+	return 0, storeSockaddr(c.ptr(1), c.ptr(2), s.domain, addr)
+}
+
+func sysShutdown(c *call) (int, syscall.Errno) {
+	d, s, e := socketFD(c.arg[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer d.put()
+	how := c.int32Arg(1)
+	if how < syscall.SHUT_RD || how > syscall.SHUT_RDWR {
+		return 0, syscall.EINVAL
+	}
+	return 0, errnoOf(s.Shutdown(how))
+}

@@ -1,0 +1,159 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package linux
+
+import (
+	"bytes"
+	"encoding/binary"
+	"syscall"
+)
+
+var le = binary.LittleEndian
+
+// Limits of Linux.
+const (
+	maxRW    = 0x7ffff000 // bytes one read or write transfers (MAX_RW_COUNT)
+	maxIOV   = 1024       // elements of an iovec array (UIO_MAXIOV)
+	pathMax  = 4096       // bytes of a path with its zero (PATH_MAX)
+	nameMax  = 255        // bytes of a path component (NAME_MAX)
+	iovecLen = 16         // sizeof(struct iovec)
+)
+
+// int32Arg is argument i as a C int.
+func (c *call) int32Arg(i int) int { return int(int32(c.arg[i])) }
+
+// count is argument i as a size_t, cut to what one call transfers; EINVAL-worthy sizes become negative.
+func (c *call) count(i int) int {
+	n := int(c.arg[i])
+	if n > maxRW {
+		n = maxRW
+	}
+	return n
+}
+
+func (r ref) loadU32() (uint32, syscall.Errno) {
+	var b [4]byte
+	e := r.copyIn(b[:])
+	return le.Uint32(b[:]), e
+}
+
+func (r ref) loadU64() (uint64, syscall.Errno) {
+	var b [8]byte
+	e := r.copyIn(b[:])
+	return le.Uint64(b[:]), e
+}
+
+func (r ref) storeU32(v uint32) syscall.Errno {
+	var b [4]byte
+	le.PutUint32(b[:], v)
+	return r.copyOut(b[:])
+}
+
+func (r ref) storeU64(v uint64) syscall.Errno {
+	var b [8]byte
+	le.PutUint64(b[:], v)
+	return r.copyOut(b[:])
+}
+
+// pathString reads a zero-terminated path: ENAMETOOLONG when there is no zero in the first PATH_MAX bytes.
+func (r ref) pathString() (string, syscall.Errno) {
+	var path []byte
+	// Piece by piece to the end of each 64-byte block: what lies behind the zero need not be readable.
+	for len(path) < pathMax {
+		var piece [64]byte
+		n := 64
+		if !r.onStack {
+			n -= int(r.v % 64)
+		} else if r.v < 64 {
+			n = int(r.v)
+		}
+		if n == 0 {
+			return "", syscall.EFAULT
+		}
+		if e := r.copyIn(piece[:n]); e != 0 {
+			return "", e
+		}
+		if i := bytes.IndexByte(piece[:n], 0); i >= 0 {
+			return string(append(path, piece[:i]...)), 0
+		}
+		path = append(path, piece[:n]...)
+		r = r.add(uintptr(n))
+	}
+	return "", syscall.ENAMETOOLONG
+}
+
+// vector is one element of an iovec array.
+type vector struct {
+	base ref
+	n    int
+}
+
+// vectors reads an iovec array. The total is cut to what one call transfers.
+func (r ref) vectors(count int) ([]vector, syscall.Errno) {
+	if count < 0 || count > maxIOV {
+		return nil, syscall.EINVAL
+	}
+	if !r.valid(uintptr(count)*iovecLen, false) {
+		return nil, syscall.EFAULT
+	}
+	vs := make([]vector, 0, count)
+	total := 0
+	for i := range count {
+		at := r.add(uintptr(i) * iovecLen)
+		base := at.loadPtr()
+		n, e := at.add(8).loadU64()
+		if e != 0 {
+			return nil, e
+		}
+		if int64(n) < 0 {
+			return nil, syscall.EINVAL
+		}
+		length := min(n, uint64(maxRW-total))
+		total += int(length)
+		vs = append(vs, vector{base, int(length)})
+	}
+	return vs, 0
+}
+
+// gather copies all of vs into one slice.
+func gather(vs []vector) ([]byte, syscall.Errno) {
+	b := make([]byte, 0, vectorsLen(vs))
+	for _, v := range vs {
+		p, e := v.base.in(v.n)
+		if e != 0 {
+			return nil, e
+		}
+		b = append(b, p...)
+	}
+	return b, 0
+}
+
+// scatter copies b into vs.
+func scatter(vs []vector, b []byte) syscall.Errno {
+	for _, v := range vs {
+		n := min(v.n, len(b))
+		if e := v.base.copyOut(b[:n]); e != 0 {
+			return e
+		}
+		b = b[n:]
+	}
+	return 0
+}
+
+// checkVectors says whether all of vs may be read (or written).
+func checkVectors(vs []vector, write bool) syscall.Errno {
+	for _, v := range vs {
+		if !v.base.valid(uintptr(v.n), write) {
+			return syscall.EFAULT
+		}
+	}
+	return 0
+}
+
+func vectorsLen(vs []vector) (n int) {
+	for _, v := range vs {
+		n += v.n
+	}
+	return n
+}
