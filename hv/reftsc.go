@@ -109,33 +109,30 @@ const (
 	clockTAI             = 11
 )
 
+// The clocks as sets of bits, and what else vdso_amd64.s needs.
+const (
+	clocksRealtime  = 1<<clockRealtime | 1<<clockRealtimeCoarse | 1<<clockTAI
+	clocksMonotonic = 1<<clockMonotonic | 1<<clockMonotonicRaw | 1<<clockMonotonicCoarse | 1<<clockBoottime |
+		1<<clockProcess | 1<<clockThread
+	clockLast  = clockTAI
+	unit       = tlfs.ReferenceUnit100ns
+	counterMSR = tlfs.MSRTimeRefCount
+)
+
 // Clock reads one of Linux's clocks, in ns; ok is false for a number that
 // there is none of. CPU-time clocks count from the machine's start: one
 // program has all of it.
 //
 //go:nosplit
 func Clock(id uint64) (ns int64, ok bool) {
-	switch id {
-	case clockRealtime, clockRealtimeCoarse, clockTAI:
+	switch {
+	case id > clockLast:
+	case clocksRealtime>>id&1 != 0:
 		return Realtime(), true
-	case clockMonotonic, clockMonotonicRaw, clockMonotonicCoarse, clockBoottime, clockProcess, clockThread:
+	case clocksMonotonic>>id&1 != 0:
 		return Now(), true
 	}
 	return 0, false
-}
-
-// clockForVDSO is __vdso_clock_gettime; 0 or -EINVAL.
-//
-//go:nosplit
-func clockForVDSO(id uint64, ts uintptr) int64 {
-	ns, ok := Clock(id & 0xffffffff)
-	if !ok {
-		return -22
-	}
-	p := (*[2]int64)(ring0.Pointer(ts))
-	p[0] = ns / 1e9
-	p[1] = ns % 1e9
-	return 0
 }
 
 func clockGettimePC() uintptr
