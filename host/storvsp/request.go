@@ -216,8 +216,8 @@ func (c *Controller) scsi(ctx context.Context, j job) result {
 		}
 	}
 	here := j.request.Path == 0 && j.request.Target == 0
-	if op == scsi.OpReportLUNs && here {
-		return c.reportLUNs(cdb, j)
+	if op == scsi.OpReportLUNs {
+		return c.reportLUNs(cdb, j, here)
 	}
 	if here {
 		if d := c.use(j.request.LUN); d != nil {
@@ -237,14 +237,15 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// reportLUNs lists the LUNs. Any LUN answers it.
-func (c *Controller) reportLUNs(cdb []byte, j job) result {
+// reportLUNs lists the LUNs of a target; any LUN answers it. Targets other than the
+// one with the disks have none.
+func (c *Controller) reportLUNs(cdb []byte, j job, here bool) result {
 	r, err := scsi.DecodeReportLUNs(cdb)
 	if err != nil || r.Select > 2 {
 		return failed(scsi.IllegalRequest, scsi.CodeInvalidFieldInCDB)
 	}
 	list := scsi.LUNList(c.luns())
-	if r.Select == 1 {
+	if r.Select == 1 || !here { // 1: well-known LUNs only
 		list = nil
 	}
 	return give(j, list.AppendTo(nil), uint64(r.Allocation))

@@ -357,6 +357,14 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%s: data %x, want %x", tt.name, g.buffer.Mem[:len(want)], want)
 		}
 	}
+	elsewhere := strings.Replace(srb(0, 1, 64, "a0 00 00 00 00 00 00000040 00 00"), "00 00 00 00 00 00 0c", "00 00 00 00 01 00 0c", 1)
+	if got := outcome(g.send(elsewhere, 64, 64)); got != good+"08000000" {
+		t.Errorf("REPORT LUNS of target 1: %s", got)
+	}
+	elsewhere = strings.Replace(srb(0, 1, 512, "28 00 00000000 00 0001 00"), "00 00 00 00 00 00 0a", "00 00 00 01 00 00 0a", 1)
+	if got := outcome(g.send(elsewhere, 64, 512)); got != "c00000c0 a0 02 00000000 sense 18: 700005000000000a000000002500" {
+		t.Errorf("READ on path 1: %s", got)
+	}
 	if disk.flushes != 3 {
 		t.Errorf("%d flushes, want 3: FUA and two SYNCHRONIZE CACHE", disk.flushes)
 	}

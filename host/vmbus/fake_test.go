@@ -67,6 +67,9 @@ func (v *fakeVM) PostMessage(vp uint32, sint uint8, msgType uint32, payload []by
 }
 
 func (v *fakeVM) SignalEvent(vp uint32, sint uint8, flag uint16) error {
+	if vp > 7 {
+		return fmt.Errorf("there is no VP %d", vp)
+	}
 	select {
 	case v.signals <- flag:
 	default:

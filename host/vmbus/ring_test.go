@@ -61,6 +61,29 @@ func TestPackets(t *testing.T) {
 	}
 }
 
+// TestTargetVP moves the interrupt to a processor that does not exist, and to none.
+func TestTargetVP(t *testing.T) {
+	v := connected(t, echo{manual: make(chan *Channel, 1)}, Options{})
+	v.post(1, gpadl1, open1("e1000000", "02000000"))
+	ch := v.s.ports[1].channel.Load()
+	for vp, want := range map[string][]string{"09000000": {RuleTargetVP}, "ffffffff": nil, "02000000": nil} {
+		if sent, _ := v.post(1, "16000000 00000000 01000000 "+vp); !slices.Equal(sent, []string{squeeze("0/2 1800000000000000 01000000 00000000")}) {
+			t.Errorf("MODIFY_CHANNEL: %v", sent)
+		}
+		word(v.page(0x11), 4).Store(word(v.page(0x11), 0).Load()) // the guest has read all
+		before := len(v.signals)
+		if err := ch.Complete(t.Context(), 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, rules := v.take(); !slices.Equal(rules, want) {
+			t.Errorf("VP %s: broken %v, want %v", vp, rules, want)
+		}
+		if got, want := len(v.signals)-before, strings.Count(vp, "02000000"); got != want {
+			t.Errorf("VP %s: %d signals", vp, got)
+		}
+	}
+}
+
 // TestGPADirect reads the ranges of a GPA-direct packet, with a stale page number behind
 // them as Linux sends.
 func TestGPADirect(t *testing.T) {

@@ -31,6 +31,7 @@ const (
 	RuleReleaseState      = "release-state"      // REL_ID_RELEASED without rescind, or while open
 	RuleSignalClosed      = "signal-closed"      // SignalEvent for a channel that is not open
 	RuleSignalMasked      = "signal-masked"      // SignalEvent though the host had masked it
+	RuleTargetVP          = "target-vp"          // messages or interrupts wanted where they cannot go
 	RuleSignalFlag        = "signal-flag"        // SignalEvent with a flag number other than zero
 	RuleRingIndex         = "ring-index"         // a ring index out of range or unaligned
 	RuleRingPacket        = "ring-packet"        // a packet header that makes no sense
@@ -46,6 +47,7 @@ const (
 	maxHeldMessages       = 4096                 // to a paused guest
 	maxChannelID          = 2047                 // event flags of a SINT
 	maxSubChannels        = 64                   // of one device
+	maxReports            = 100                  // broken rules in the log
 	messageTypeVMBus      = 1                    // of HvCallPostMessage
 )
 
@@ -75,10 +77,16 @@ func broken(rule, format string, args ...any) error {
 	return &RuleError{rule, fmt.Sprintf(format, args...)}
 }
 
-// report tells a broken rule to the log and to Options.Strict.
+// report tells a broken rule to Options.Strict and to the log, but a guest cannot fill
+// the log: after maxReports it is silent.
 func (s *Server) report(rule, format string, args ...any) {
 	detail := fmt.Sprintf(format, args...)
-	s.log.Warn("guest broke a VMBus rule", "rule", rule, "detail", detail)
+	switch n := s.Stats.RulesBroken.Add(1); {
+	case n < maxReports:
+		s.log.Warn("guest broke a VMBus rule", "rule", rule, "detail", detail)
+	case n == maxReports:
+		s.log.Warn("guest broke a VMBus rule; further ones are not logged", "rule", rule, "detail", detail)
+	}
 	if s.opt.Strict != nil {
 		s.opt.Strict(rule, detail)
 	}

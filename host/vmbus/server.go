@@ -48,6 +48,7 @@ type Server struct {
 type Stats struct {
 	MessagesIn, MessagesOut atomic.Uint64 // channel messages from and to the guest
 	SignalsIn, SignalsOut   atomic.Uint64 // SignalEvent from and to the guest
+	RulesBroken             atomic.Uint64
 }
 
 // message is a PostMessage that was not yet handled.
@@ -295,8 +296,8 @@ func (s *Server) signalGuest(vp uint32, p *port) {
 		flag = 0
 	}
 	s.Stats.SignalsOut.Add(1)
-	if err := s.vm.SignalEvent(vp, SINT, flag); err != nil {
-		s.log.Error("cannot signal the guest", "channel", p.id, "err", err)
+	if err := s.vm.SignalEvent(vp, SINT, flag); err != nil { // a VP that does not exist
+		s.report(RuleTargetVP, "channel %d, VP %d: %v", p.id, vp, err)
 	}
 }
 
@@ -324,7 +325,7 @@ func (s *Server) post(vp uint32, sint uint8, b []byte) {
 	}
 	s.Stats.MessagesOut.Add(1)
 	if err := s.vm.PostMessage(vp, sint, messageTypeVMBus, b); err != nil {
-		s.log.Error("cannot post a message to the guest", "message", wire.MessageType(b[0]), "err", err)
+		s.report(RuleTargetVP, "%v to VP %d, SINT %d: %v", wire.MessageType(b[0]), vp, sint, err)
 	}
 }
 
