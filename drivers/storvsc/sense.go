@@ -95,7 +95,7 @@ func outcome(p vstor.Packet, op scsi.Op, lun uint8, lba uint64, asked int) (n in
 	if err != nil {
 		return 0, fmt.Errorf("%w: %v", ErrProtocol, err)
 	}
-	if r.SRBStatus.Code() != vstor.SRBSuccess || scsi.Status(r.SCSIStatus) != scsi.StatusGood || p.Status != vstor.StatusSuccess {
+	if !good(p, &r, op) {
 		if e := failure(p, &r, op, lun, lba); !e.HasSense || e.Sense.Key != scsi.RecoveredError {
 			return 0, e
 		}
@@ -104,6 +104,22 @@ func outcome(p vstor.Packet, op scsi.Op, lun uint8, lba uint64, asked int) (n in
 		return 0, fmt.Errorf("%w: %d bytes transferred, %d asked for", ErrProtocol, r.DataTransferLength, asked)
 	}
 	return int(r.DataTransferLength), nil
+}
+
+// good reports whether an answer is a plain success. Hosts say "overrun" when a
+// command that asks for a description gives less than there was room for; it is
+// an error where the length is exact.
+func good(p vstor.Packet, r *vstor.Request, op scsi.Op) bool {
+	if scsi.Status(r.SCSIStatus) != scsi.StatusGood {
+		return false
+	}
+	switch r.SRBStatus.Code() {
+	case vstor.SRBSuccess:
+		return p.Status == vstor.StatusSuccess
+	case vstor.SRBDataOverrun:
+		return op == scsi.OpInquiry || op == scsi.OpModeSense6 || op == scsi.OpReportLUNs
+	}
+	return false
 }
 
 // failure gathers what an answer says about its failure.

@@ -426,6 +426,14 @@ func TestOutcome(t *testing.T) {
 	if n, err := outcome(answer(recovered), scsi.OpRead10, 0, 0, 512); n != 512 || err != nil {
 		t.Error(n, err)
 	}
+	over := answer(vstor.Request{SRBStatus: vstor.SRBDataOverrun, DataTransferLength: 36})
+	over.Status = vstor.StatusBufferOverflow
+	if n, err := outcome(over, scsi.OpInquiry, 0, 0, 96); n != 36 || err != nil {
+		t.Error(n, err)
+	}
+	if _, err := outcome(over, scsi.OpRead10, 0, 0, 512); err == nil {
+		t.Error("READ with an overrun succeeds")
+	}
 	absent := vstor.Request{SRBStatus: vstor.SRBInvalidLUN}
 	if _, err := outcome(answer(absent), scsi.OpInquiry, 9, 0, 36); !errors.Is(err, ErrNoDevice) || errors.Is(err, ErrMedium) {
 		t.Error(err)

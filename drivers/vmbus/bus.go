@@ -4,6 +4,7 @@
 package vmbus
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -119,6 +120,8 @@ func (b *Bus) fail(err error) {
 }
 
 // post sends a message, and again with growing pauses while the host is busy.
+// Hyper-V also answers "no such connection" when messages come too fast, so
+// that is final for INITIATE_CONTACT only, where it tells old hosts from new.
 // It is never called by the message goroutine: a host may refuse our messages
 // until we have taken its own.
 func (b *Bus) post(msg []byte) error {
@@ -133,7 +136,8 @@ func (b *Bus) post(msg []byte) error {
 			return nil
 		}
 		typ, _ := wire.DecodeType(msg)
-		if !isBusy(err) || time.Now().After(deadline) {
+		passing := errors.Is(err, ErrBusy) || errors.Is(err, ErrNoConnection) && typ != wire.MsgInitiateContact
+		if !passing || time.Now().After(deadline) {
 			return fmt.Errorf("vmbus: posting %v: %w", typ, err)
 		}
 		b.stats.postRetries.Add(1)

@@ -118,8 +118,6 @@ func (b *Bus) contact(v wire.Version) (wire.VersionResponse, error) {
 	return wire.DecodeVersionResponse(answer)
 }
 
-func isBusy(err error) bool { return errors.Is(err, ErrBusy) }
-
 // Unload disconnects: the host forgets all channels and GPADLs of ours. It is
 // the last thing before power-off or restart. The bus cannot be used again.
 func (b *Bus) Unload() error {

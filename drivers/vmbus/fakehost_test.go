@@ -11,7 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/hvgo/hvgo/internal/guid"
 	wire "github.com/hvgo/hvgo/internal/wire/vmbus"
@@ -196,9 +195,7 @@ func (h *fakeHost) NextMessage(buf *[240]byte) (int, error) {
 }
 
 func (h *fakeHost) AllocPages(n int) (*Pages, error) {
-	mem := make([]byte, (n+1)*PageSize)
-	skip := int(-uintptr(unsafe.Pointer(&mem[0])) % PageSize)
-	p := &Pages{Mem: mem[skip : skip+n*PageSize]}
+	p := &Pages{Mem: alignedMem(n * PageSize)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range n {

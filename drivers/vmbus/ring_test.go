@@ -5,16 +5,9 @@ package vmbus
 
 import (
 	"testing"
-	"unsafe"
 
 	wire "github.com/hvgo/hvgo/internal/wire/vmbus"
 )
-
-func alignedMem(n int) []byte {
-	mem := make([]byte, n+PageSize)
-	skip := int(-uintptr(unsafe.Pointer(&mem[0])) % PageSize)
-	return mem[skip : skip+n]
-}
 
 func TestRingMemory(t *testing.T) {
 	for _, n := range []int{0, PageSize, 2*PageSize - 8, 2*PageSize + 8} {

@@ -15,17 +15,17 @@ type Version uint32
 
 // All versions that were ever released, and the first Windows that spoke them.
 const (
-	Version0_13 Version = 0<<16 | 13 // Server 2008
-	Version1_1  Version = 1<<16 | 1  // 7, Server 2008 R2
-	Version2_4  Version = 2<<16 | 4  // 8, Server 2012
-	Version3_0  Version = 3<<16 | 0  // 8.1, Server 2012 R2
-	Version4_0  Version = 4<<16 | 0  // 10
-	Version4_1  Version = 4<<16 | 1  // 10 1709
-	Version5_0  Version = 5<<16 | 0  // 10 1803
-	Version5_1  Version = 5<<16 | 1  // 10 1803
-	Version5_2  Version = 5<<16 | 2  // 10 1809, Server 2019
-	Version5_3  Version = 5<<16 | 3  // Server 2022
-	Version6_0  Version = 6<<16 | 0  // 11 22H2
+	Version0_13 Version = 0x0000_000D // Server 2008
+	Version1_1  Version = 0x0001_0001 // 7, Server 2008 R2
+	Version2_4  Version = 0x0002_0004 // 8, Server 2012
+	Version3_0  Version = 0x0003_0000 // 8.1, Server 2012 R2
+	Version4_0  Version = 0x0004_0000 // 10
+	Version4_1  Version = 0x0004_0001 // 10 1709
+	Version5_0  Version = 0x0005_0000 // 10 1803
+	Version5_1  Version = 0x0005_0001 // 10 1803
+	Version5_2  Version = 0x0005_0002 // 10 1809, Server 2019
+	Version5_3  Version = 0x0005_0003 // Server 2022
+	Version6_0  Version = 0x0006_0000 // 11 22H2
 )
 
 // String gives "major.minor".
