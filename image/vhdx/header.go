@@ -58,6 +58,9 @@ func readHeaderAt(f File, off int64) (wire.Header, error) {
 }
 
 func checkHeader(h wire.Header, fileSize int64) error {
+	if h.SequenceNumber > 1<<63 {
+		return corrupt("header number %d: there is none behind it", h.SequenceNumber)
+	}
 	if h.Version != wire.Version {
 		return fmt.Errorf("%w: version %d of the format", ErrUnsupported, h.Version)
 	}

@@ -16,6 +16,13 @@ import (
 // the file is opened; every known writer makes 1 MiB.
 const maxLog = 16 << 20
 
+// Limits on what replay does because a log says so, in bytes. Writers log
+// tables, never payload, so theirs stay far below.
+const (
+	maxZeroed = 1 << 30
+	maxGrowth = 64 << 30
+)
+
 // change is one write that the log asks for.
 type change struct {
 	off, length int64  // bytes
@@ -49,11 +56,20 @@ func replayLog(f File, h wire.Header, fileSize int64) (changes []change, length 
 	if last.FlushedOffset > uint64(fileSize) {
 		return nil, 0, truncated("the log needs %d bytes, the file has %d", last.FlushedOffset, fileSize)
 	}
-	if last.LastOffset > maxFile {
-		return nil, 0, corrupt("the log asks for a file of %d bytes", last.LastOffset)
+	if last.LastOffset > uint64(fileSize)+maxGrowth {
+		return nil, 0, corrupt("the log makes the file %d bytes long, now it has %d", last.LastOffset, fileSize)
 	}
+	zeroed := int64(0)
 	for _, e := range active {
-		changes = append(changes, e.changes...)
+		for _, c := range e.changes {
+			if c.data == nil {
+				zeroed += c.length
+			}
+			if zeroed > maxZeroed {
+				return nil, 0, fmt.Errorf("%w: a log that zeroes more than %d MiB", ErrUnsupported, maxZeroed>>20)
+			}
+			changes = append(changes, c)
+		}
 	}
 	return changes, max(fileSize, int64(last.LastOffset)), nil
 }
@@ -179,7 +195,7 @@ const maxFile = wire.MaxDiskSize + 1<<40
 // allowed reports whether the log may make a change there: not in the headers
 // and not in the log itself.
 func allowed(c change, h wire.Header) bool {
-	if c.off < wire.RegionTable1Offset || c.off > maxFile || c.length < 0 || c.length > maxFile ||
+	if c.off < wire.RegionTable1Offset || c.off > maxFile || c.length < 0 || c.length > maxZeroed ||
 		c.off%wire.LogSectorSize != 0 || c.length%wire.LogSectorSize != 0 {
 		return false
 	}

@@ -256,6 +256,18 @@ func TestReplayDamaged(t *testing.T) {
 			return handEntry(1, 0, len(m.b), logged{off: -4096, zeroLen: 8192})
 		}},
 		{"huge", ErrCorrupt, func(m *memFile) []byte { return handEntry(1, 0, len(m.b), logged{off: batOffset, zeroLen: 1 << 63}) }},
+		{"much zeroed", ErrUnsupported, func(m *memFile) []byte {
+			var all []logged
+			for range 5 {
+				all = append(all, logged{off: batOffset, zeroLen: 1 << 28})
+			}
+			return handEntry(1, 0, len(m.b), all...)
+		}},
+		{"much longer", ErrCorrupt, func(m *memFile) []byte {
+			e := handEntry(1, 0, len(m.b), bat(m))
+			le.PutUint64(e[56:], 1<<40)
+			return seal(e)
+		}},
 		{"file truncated since", ErrTruncated, func(m *memFile) []byte { return handEntry(1, 0, len(m.b)+1, bat(m)) }},
 		{"torn second", nil, func(m *memFile) []byte {
 			e := handEntry(1, 0, len(m.b), bat(m))

@@ -296,6 +296,7 @@ func TestDamaged(t *testing.T) {
 		{"header checksums", ErrCorrupt, func(b []byte) { b[wire.Header1Offset+100] = 1; b[wire.Header2Offset+100] = 1 }},
 		{"region checksums", ErrCorrupt, func(b []byte) { b[wire.RegionTable1Offset+9999] = 1; b[wire.RegionTable2Offset+9999] = 1 }},
 		{"version", ErrUnsupported, headers(func(h []byte) { h[66] = 2 })},
+		{"last number", ErrCorrupt, headers(func(h []byte) { le.PutUint64(h[8:], ^uint64(0)) })},
 		{"log version", ErrUnsupported, headers(func(h []byte) { h[64] = 2 })},
 		{"log misplaced", ErrCorrupt, headers(func(h []byte) { h[73] = 1 })},
 		{"log over the headers", ErrCorrupt, headers(func(h []byte) { le.PutUint64(h[72:], 0) })},
