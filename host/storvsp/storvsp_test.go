@@ -528,7 +528,12 @@ func TestEnumerate(t *testing.T) {
 
 // TestSubChannels reads through a sub-channel.
 func TestSubChannels(t *testing.T) {
-	g := newRaw(t, Options{SubChannels: 2}, loopback.Options{})
+	released := make(chan struct{}, 2)
+	g := newRaw(t, Options{SubChannels: 2}, loopback.Options{Host: vmbus.Options{Trace: func(toGuest bool, m []byte) {
+		if !toGuest && wire.MessageType(m[0]) == wire.MsgRelIDReleased {
+			released <- struct{}{}
+		}
+	}}})
 	g.c.AddDisk(0, newRAM(1<<20, 512))
 	g.negotiate("0206")
 	if got := g.send("0d000000 01000000 00000000 0200", 64, 0); !bytes.Equal(got[8:12], make([]byte, 4)) {
@@ -553,6 +558,13 @@ func TestSubChannels(t *testing.T) {
 	}
 	if err := primary.Close(); err != nil {
 		t.Error(err)
+	}
+	for range 2 { // the host rescinds them with the primary channel
+		select {
+		case <-released:
+		case <-time.After(30 * time.Second):
+			t.Fatal("sub-channels were not released")
+		}
 	}
 	if err := g.bus.Unload(); err != nil {
 		t.Error(err)
