@@ -1,0 +1,37 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestGoFlags(t *testing.T) {
+	for _, c := range [][2]string{
+		{"build -tags a,b -ldflags=-s -o x ./svc", "build --tags a,b --ldflags=-s -o x ./svc"},
+		{"build --tags a -- -tags", "build --tags a -- -tags"},
+		{"run -tags x", "run -tags x"},
+		{"", ""},
+	} {
+		if got := goFlags(strings.Fields(c[0])); !slices.Equal(got, strings.Fields(c[1])) {
+			t.Errorf("%q: %q", c[0], got)
+		}
+	}
+}
+
+// Bad use of hvgo build ends with status 1 and writes nothing.
+func TestBuildRefuses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, args := range []string{"build", "build a b", "build --raw --fixed x", "build --nonsense x", "build ./none", "build -o /none/x.vhdx ."} {
+		if status := execute(strings.Fields(args)); status != 1 {
+			t.Errorf("%s: status %d", args, status)
+		}
+	}
+	if left, _ := os.ReadDir("."); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
