@@ -109,8 +109,8 @@ func portRegister(port uint16) []byte {
 func (f *Firmware) madt() []byte {
 	b := le.AppendUint32(nil, localAPICAddr)
 	b = le.AppendUint32(b, 0) // no 8259
-	for _, c := range f.vm.VCPUs() {
-		b = append(b, 0, 8, byte(c.Index), byte(c.Index))
+	for id := range f.cpus {
+		b = append(b, 0, 8, byte(id), byte(id))
 		b = le.AppendUint32(b, 1) // enabled
 	}
 	b = append(b, 1, 12, 0, 0)
@@ -125,7 +125,7 @@ func (f *Firmware) dsdt() []byte {
 	const acpiSpace = 0xFEC0_0000 // the interrupt controllers follow
 	windows := [][]byte{memoryWindow(vmm.LowMemoryEnd, acpiSpace-vmm.LowMemoryEnd)}
 	top := uint64(vmm.HighMemory)
-	for _, r := range f.vm.Memory().Regions() {
+	for _, r := range f.ram.Regions() {
 		top = max(top, r.GPA+uint64(len(r.Mem)))
 	}
 	windows = append(windows, memoryWindow((top+gigabyte-1)&^(gigabyte-1), gigabyte))

@@ -34,7 +34,7 @@ func (f *Firmware) allocatePages(k *call) uint64 {
 	if !ok || !validKind(kind) || pages == 0 {
 		return efiInvalidParameter
 	}
-	if pages > f.vm.Memory().Size()/pageSize {
+	if pages > f.ram.Size()/pageSize {
 		return efiOutOfResources
 	}
 	size := pages * pageSize
@@ -69,7 +69,7 @@ func (f *Firmware) allocatePages(k *call) uint64 {
 // freePages(address, pages)
 func (f *Firmware) freePages(k *call) uint64 {
 	addr, pages := k.regs.RCX, k.regs.RDX
-	if addr%pageSize != 0 || pages == 0 || pages > f.vm.Memory().Size()/pageSize {
+	if addr%pageSize != 0 || pages == 0 || pages > f.ram.Size()/pageSize {
 		return efiInvalidParameter
 	}
 	end := addr + pages*pageSize
@@ -109,7 +109,7 @@ func (f *Firmware) allocatePool(k *call) uint64 {
 	if !validKind(kind) || k.regs.R8 == 0 {
 		return efiInvalidParameter
 	}
-	if size > f.vm.Memory().Size() {
+	if size > f.ram.Size() {
 		return efiOutOfResources
 	}
 	size = roundUp(max(size, 1))
@@ -270,7 +270,7 @@ func (f *Firmware) exitBootServices(k *call) uint64 {
 		return efiInvalidParameter
 	}
 	f.exited = true
-	s, err := f.vm.Memory().Bytes(f.tables.system, systemTableSize)
+	s, err := f.ram.Bytes(f.tables.system, systemTableSize)
 	if err != nil {
 		return efiDeviceError
 	}

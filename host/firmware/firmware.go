@@ -61,10 +61,12 @@ type Config struct {
 
 // Firmware serves one guest from its start on.
 type Firmware struct {
-	cfg Config
-	vm  *vmm.VM
-	log *slog.Logger
-	rng *mrand.Rand
+	cfg  Config
+	vm   *vmm.VM
+	ram  *vmm.Memory
+	cpus int
+	log  *slog.Logger
+	rng  *mrand.Rand
 
 	mu        sync.Mutex // guards all below; services run on vCPU threads
 	mem       *memoryMap
@@ -97,19 +99,8 @@ var ErrMemory = errors.New("too little guest memory")
 // Boot loads the image into the VM and sets processor 0 to start it; the VM's
 // Run does. The VM must not have run before.
 func Boot(vm *vmm.VM, cfg Config) (*Firmware, error) {
-	f := &Firmware{
-		cfg: cfg, vm: vm, log: cfg.Log, rng: mrand.New(mrand.NewPCG(cfg.Seed, 0x4856474F)),
-		mem: newMemoryMap(vm.Memory().Regions()), pools: map[uint64]uint64{}, staleOnce: cfg.StaleMapKey,
-	}
-	if f.log == nil {
-		f.log = slog.New(slog.DiscardHandler)
-	}
-	if f.cfg.Random == nil {
-		f.cfg.Random = rand.Reader
-	}
-	if f.cfg.Console == nil {
-		f.cfg.Console = io.Discard
-	}
+	f := newFirmware(vm.Memory(), len(vm.VCPUs()), cfg)
+	f.vm = vm
 	im, err := parseImage(cfg.Image)
 	if err != nil {
 		return nil, err
@@ -124,6 +115,24 @@ func Boot(vm *vmm.VM, cfg Config) (*Firmware, error) {
 	}
 	f.log.Debug("firmware starts the image", "base", fmt.Sprintf("%#x", f.image.base), "bytes", f.image.size)
 	return f, nil
+}
+
+// newFirmware makes the state of a firmware that has placed nothing yet.
+func newFirmware(ram *vmm.Memory, cpus int, cfg Config) *Firmware {
+	f := &Firmware{
+		cfg: cfg, ram: ram, cpus: cpus, log: cfg.Log, rng: mrand.New(mrand.NewPCG(cfg.Seed, 0x4856474F)),
+		mem: newMemoryMap(ram.Regions()), pools: map[uint64]uint64{}, staleOnce: cfg.StaleMapKey,
+	}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	if f.cfg.Random == nil {
+		f.cfg.Random = rand.Reader
+	}
+	if f.cfg.Console == nil {
+		f.cfg.Console = io.Discard
+	}
+	return f
 }
 
 // ImageBase returns the address the image was loaded at.
@@ -175,7 +184,7 @@ func (f *Firmware) place(size uint64, kind uint32) (uint64, []byte, error) {
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", ErrMemory, err)
 	}
-	b, err := f.vm.Memory().Bytes(a, roundUp(size))
+	b, err := f.ram.Bytes(a, roundUp(size))
 	return a, b, err
 }
 
@@ -184,7 +193,7 @@ func (f *Firmware) loadImage(im *image) error {
 	if !ok {
 		return fmt.Errorf("%w: no room for an image of %d MiB", ErrMemory, im.size>>20)
 	}
-	b, err := f.vm.Memory().Bytes(a, im.size)
+	b, err := f.ram.Bytes(a, im.size)
 	if err != nil {
 		return err
 	}

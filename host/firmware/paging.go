@@ -20,7 +20,7 @@ const (
 // to itself with 2 MiB pages, as UEFI 2.3.4 asks ("all memory ... identity mapped").
 func (f *Firmware) buildPageTables() (cr3 uint64, err error) {
 	end := uint64(4 * gigabyte)
-	for _, r := range f.vm.Memory().Regions() {
+	for _, r := range f.ram.Regions() {
 		end = max(end, r.GPA+uint64(len(r.Mem)))
 	}
 	gigs := (end + gigabyte - 1) / gigabyte // at most 256 + 4: one page of level 3

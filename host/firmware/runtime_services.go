@@ -70,8 +70,8 @@ func (f *Firmware) setVirtualAddressMap(k *call) uint64 {
 		}
 		return addr
 	}
-	s, err1 := f.vm.Memory().Bytes(f.tables.system, systemTableSize)
-	r, err2 := f.vm.Memory().Bytes(f.tables.runtime, tableHeader+8*runtimeServiceCount)
+	s, err1 := f.ram.Bytes(f.tables.system, systemTableSize)
+	r, err2 := f.ram.Bytes(f.tables.runtime, tableHeader+8*runtimeServiceCount)
 	if err1 != nil || err2 != nil {
 		return efiDeviceError
 	}

@@ -66,12 +66,12 @@ func (f *Firmware) smbiosStructures() []byte {
 	t.add(3, []byte{1, 1, 2, 3, 4, 3, 3, 3, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0}, maker, version, serial, "None")
 
 	// 4: a processor socket that holds all virtual processors.
-	t.add(4, processorPart(len(f.vm.VCPUs())), "None", maker, version)
+	t.add(4, processorPart(f.cpus), "None", maker, version)
 
-	mib := f.vm.Memory().Size() >> 20
+	mib := f.ram.Size() >> 20
 	array := t.add(16, memoryArrayPart(mib))
 	t.add(17, memoryDevicePart(array, mib), "M0001", "None", maker)
-	for _, r := range f.vm.Memory().Regions() {
+	for _, r := range f.ram.Regions() {
 		t.add(19, mappedPart(array, r.GPA, r.GPA+uint64(len(r.Mem))))
 	}
 	t.add(32, []byte{0, 0, 0, 0, 0, 0, 0}) // no boot errors

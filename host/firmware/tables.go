@@ -118,8 +118,8 @@ func (f *Firmware) addProtocol(name string, handle uint64, id guid.GUID, iface u
 // addConfig puts a table into the configuration table, or replaces it there. An
 // address of 0 takes it out.
 func (f *Firmware) addConfig(id guid.GUID, addr uint64) (status uint64) {
-	s, err1 := f.vm.Memory().Bytes(f.tables.system, systemTableSize)
-	b, err2 := f.vm.Memory().Bytes(f.tables.configs, maxConfigs*configEntrySize)
+	s, err1 := f.ram.Bytes(f.tables.system, systemTableSize)
+	b, err2 := f.ram.Bytes(f.tables.configs, maxConfigs*configEntrySize)
 	if err1 != nil || err2 != nil {
 		return efiDeviceError
 	}
