@@ -133,6 +133,7 @@ func (o Options) link(ctx context.Context, tmp string) (elf []byte, output strin
 		if workspace, err = g.workspace(ctx, o, pkg, tmp); err != nil {
 			return err
 		}
+		g.sayRaised(ctx, o, pkg, workspace)
 		overlay, err = writeOverlay(pkg.Dir, tmp)
 		return err
 	})

@@ -175,6 +175,28 @@ func TestUsersWorkspace(t *testing.T) {
 	try(t, filepath.Join(tree(t, files), "app"), ".", "", func(o *Options) { o.Source = "/nonexistent" })
 }
 
+// A module that hvgo requires in a later version is named: the user's tests ran
+// with another.
+func TestRaisedVersion(t *testing.T) {
+	const lib, libMod = "package lib\n\nfunc Hello() { println(`hello`) }\n", "module example.com/lib\n\ngo 1.21\n"
+	mod := "\nrequire example.com/lib v1.0.0\n\nreplace (\n\texample.com/lib v1.0.0 => ../v1.0.0\n\texample.com/lib v1.1.0 => ../v1.1.0\n)\n"
+	files := map[string]string{
+		"app/go.mod":    "module example.com/app\n\ngo 1.22\n" + mod,
+		"app/main.go":   "package main\n\nimport \"example.com/lib\"\n\nfunc main() { lib.Hello() }\n",
+		"v1.0.0/go.mod": libMod, "v1.0.0/lib.go": lib, "v1.1.0/go.mod": libMod, "v1.1.0/lib.go": lib,
+	}
+	for name, text := range stub {
+		files["hvgo/"+name] = text
+	}
+	files["hvgo/go.mod"] += strings.Replace(mod, "v1.0.0", "v1.1.0", 1)
+	dir := tree(t, files)
+	source := func(o *Options) { o.Source = filepath.Join(dir, "hvgo") }
+	_, log := try(t, filepath.Join(dir, "app"), ".", "", source)
+	if want := "example.com/lib is v1.1.0 in this build instead of v1.0.0"; !strings.Contains(log, want) {
+		t.Errorf("%q is not in %q", want, log)
+	}
+}
+
 // A program of hvgo's own module.
 func TestOwnModule(t *testing.T) {
 	files := map[string]string{"examples/x/main.go": helloMain}

@@ -22,11 +22,15 @@ type goPackage struct {
 	CgoFiles, Imports     []string
 	Module                *goModule
 	Error                 *struct{ Err string }
+
+	// versions are those of the modules that the package's imports come from;
+	// load sets them.
+	versions map[string]string
 }
 
 type goModule struct {
-	Path, Dir, GoMod string
-	Main             bool
+	Path, Version, Dir, GoMod string
+	Main                      bool
 }
 
 // load asks about the package and all it imports, and refuses what cannot
@@ -41,7 +45,7 @@ func (g *goTool) load(ctx context.Context, o Options) (*goPackage, error) {
 	if err != nil {
 		return nil, orCancelled(ctx, &Error{o.Package + " cannot be loaded", words})
 	}
-	all := map[string]*goPackage{}
+	all, versions := map[string]*goPackage{}, map[string]string{}
 	var roots []*goPackage
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		p := &goPackage{}
@@ -51,6 +55,9 @@ func (g *goTool) load(ctx context.Context, o Options) (*goPackage, error) {
 			return nil, fmt.Errorf("go list: %w", err)
 		}
 		all[p.ImportPath] = p
+		if p.Module != nil {
+			versions[p.Module.Path] = p.Module.Version
+		}
 		if !p.DepOnly {
 			roots = append(roots, p)
 		}
@@ -59,6 +66,7 @@ func (g *goTool) load(ctx context.Context, o Options) (*goPackage, error) {
 		return nil, failf("%s names %d packages; give one main package", o.Package, len(roots))
 	}
 	root := roots[0]
+	root.versions = versions
 	switch {
 	case root.Standard:
 		return nil, failf("%s is part of the standard library; give a main package", o.Package)

@@ -70,6 +70,25 @@ func (g *goTool) workspace(ctx context.Context, o Options, pkg *goPackage, tmp s
 	return file, os.WriteFile(file, []byte(w.String()), 0o666)
 }
 
+// sayRaised names the modules that the program gets in another version than its
+// go.mod asks for, because hvgo's go.mod asks for a later one. What go list has
+// to complain of, the compiler will too.
+func (g *goTool) sayRaised(ctx context.Context, o Options, pkg *goPackage, workspace string) {
+	out, _, err := g.run(ctx, pkg.Dir, []string{"GOWORK=" + workspace, "GOFLAGS=" + g.flags(), "CGO_ENABLED=0"},
+		append(o.tags([]string{"list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}"}), ".")...)
+	if err != nil {
+		return
+	}
+	lines := strings.Split(string(out), "\n")
+	slices.Sort(lines)
+	for _, line := range slices.Compact(lines) {
+		path, now, _ := strings.Cut(line, " ")
+		if was := pkg.versions[path]; was != "" && now != "" && was != now {
+			fmt.Fprintf(o.Log, "hvgo: %s is %s in this build instead of %s, since hvgo requires it\n", path, now, was)
+		}
+	}
+}
+
 // work is the workspace to be written.
 type work struct {
 	goVersion string // the highest of all modules'
