@@ -59,6 +59,7 @@ var Machine struct {
 	SeedSources  uint32 // bits: 1 firmware, 2 RDSEED, 4 RDRAND
 	MemoryBytes  uint64 // RAM that is usable now
 	LoadAddress  uintptr
+	Started      int64 // reference time of the guest's start, in ns
 	Booted       bool
 }
 

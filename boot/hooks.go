@@ -46,3 +46,23 @@ func valid(addr, n uintptr, write bool) bool {
 	ring0.Sti()
 	return ok
 }
+
+// seedRandom gives the generator the boot's entropy, and forgets it.
+func seedRandom() {
+	linux.SeedRandom(Machine.Seed[:])
+	clear(Machine.Seed[:])
+	linux.Reseed = func(b []byte) bool {
+		_, _, ecx, _ := ring0.Cpuid(1, 0)
+		if ecx&(1<<30) == 0 {
+			return false
+		}
+		for i := range b {
+			v, ok := tryRandom(ring0.Rdrand)
+			if !ok {
+				return false
+			}
+			b[i] ^= byte(v)
+		}
+		return true
+	}
+}

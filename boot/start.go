@@ -66,6 +66,7 @@ func start(handle, table uintptr) {
 	}
 	trap.PrepareCrash()
 	Machine.LoadAddress = imageBase()
+	Machine.Started = hv.Now()
 	Machine.Booted = true
 	startProgram(idle)
 }

@@ -24,6 +24,9 @@ type gHead struct {
 //go:noescape
 func getg() *gHead
 
+// doorEntry is where ring0's trapSyscall goes; assembly only.
+func doorEntry()
+
 //go:linkname exitsyscall runtime.exitsyscall
 func exitsyscall()
 
