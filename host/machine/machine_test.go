@@ -6,6 +6,7 @@ package machine
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"github.com/hvgo/hvgo/host/hosttest"
 	"github.com/hvgo/hvgo/host/hyperv"
 	"github.com/hvgo/hvgo/host/vmm"
+	"github.com/hvgo/hvgo/image"
+	"github.com/hvgo/hvgo/image/vhdx"
 )
 
 // buffer is a console that can be read while the guest writes.
@@ -91,6 +94,47 @@ func TestServices(t *testing.T) {
 	}
 	if len(bases) < 5 || !high {
 		t.Errorf("load addresses are not varied: %v", bases)
+	}
+}
+
+// The whole way: a VHDX from the image builder, its GPT and FAT file system, the
+// PE file in it.
+func TestBootFromDisk(t *testing.T) {
+	hosttest.NeedKVM(t)
+	name := filepath.Join(t.TempDir(), "boot.vhdx")
+	if err := image.WriteDisk(t.Context(), name, hosttest.Hello.Image(), image.DynamicVHDX); err != nil {
+		t.Fatal(err)
+	}
+	disk, err := vhdx.OpenFile(name, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	m, err := New(Config{BootDisk: disk, BootDiskSize: disk.Size(), Memory: 32 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if e, err := m.Run(ctx); err != nil || e != (Exit{Kind: vmm.Shutdown}) {
+		t.Errorf("%v, %v", e, err)
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"nothing to boot": {},
+		"empty disk":      {BootDisk: bytes.NewReader(make([]byte, 1<<20)), BootDiskSize: 1 << 20},
+		"little memory":   {Image: hosttest.Hello.Image(), Memory: 1 << 20},
+		"odd memory":      {Image: hosttest.Hello.Image(), Memory: 64<<20 + 1},
+		"no PE":           {Image: []byte("MZ")},
+		"processors":      {Image: hosttest.Hello.Image(), VCPUs: 1000},
+	} {
+		if m, err := New(cfg); err == nil {
+			m.Close()
+			t.Errorf("%s: accepted", name)
+		}
 	}
 }
 

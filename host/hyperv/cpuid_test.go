@@ -1,0 +1,105 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hyperv
+
+import (
+	"testing"
+
+	"github.com/hvgo/hvgo/host/kvm"
+	"github.com/hvgo/hvgo/internal/wire/tlfs"
+)
+
+func TestMaskNames(t *testing.T) {
+	all := lastMask - 1
+	if len(maskNames) != 12 || Mask(1)<<len(maskNames) != lastMask {
+		t.Fatalf("%d names", len(maskNames))
+	}
+	got, err := ParseMask(all.String())
+	if err != nil || got != all {
+		t.Errorf("%v, %v", got, err)
+	}
+	if m, err := ParseMask(""); err != nil || m != 0 {
+		t.Errorf("%v, %v", m, err)
+	}
+	if _, err := ParseMask("no-such-thing"); err == nil {
+		t.Error("an unknown name is accepted")
+	}
+}
+
+// fromKVM is what KVM_GET_SUPPORTED_HV_CPUID gives on Linux 6.12 (AMD), with all
+// bits of the features leaf set.
+func fromKVM() []kvm.CPUIDEntry {
+	return []kvm.CPUIDEntry{
+		{Function: 0x40000000, EAX: 0x40000082, EBX: 0x756E694C, ECX: 0x564B2078, EDX: 0x7648204D},
+		{Function: 0x40000001, EAX: tlfs.InterfaceSignature},
+		{Function: 0x40000002, EAX: 0x3839, EBX: 0xA0000},
+		{Function: 0x40000003, EAX: ^uint32(0), EBX: ^uint32(0), EDX: ^uint32(0)},
+		{Function: 0x40000004, EAX: 0x4FFF},
+		{Function: 0x40000005, EAX: 1024, EBX: 64},
+		{Function: 0x40000006, EAX: 0xF},
+		{Function: 0x4000000A},
+		{Function: 0x40000080, EBX: 1},
+		{Function: 0x40000081}, {Function: 0x40000082},
+	}
+}
+
+func TestHvLeaves(t *testing.T) {
+	leaf := func(m Mask, f uint32) kvm.CPUIDEntry {
+		t.Helper()
+		out, err := hvLeaves(fromKVM(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range out {
+			if e.Function == f {
+				return e
+			}
+			if e.Function > 0x40000006 {
+				t.Errorf("leaf %#x is shown", e.Function)
+			}
+		}
+		return kvm.CPUIDEntry{}
+	}
+	v := leaf(0, tlfs.LeafVendor)
+	if v.EAX != 0x40000006 || v.EBX != 0x7263694D || v.ECX != 0x666F736F || v.EDX != 0x76482074 {
+		t.Errorf("vendor leaf %+v", v)
+	}
+	if leaf(0, tlfs.LeafVersion).EAX == 0 || leaf(NoVersion, tlfs.LeafVersion) != (kvm.CPUIDEntry{Function: tlfs.LeafVersion}) {
+		t.Error("version leaf")
+	}
+	for m := Mask(1); m < NoVersion; m <<= 1 {
+		plain, masked := leaf(0, tlfs.LeafFeatures), leaf(m, tlfs.LeafFeatures)
+		if plain == masked {
+			t.Errorf("mask %v changes nothing", m)
+		}
+		if masked.EAX&^plain.EAX != 0 || masked.EBX&^plain.EBX != 0 || masked.EDX&^plain.EDX != 0 {
+			t.Errorf("mask %v adds bits", m)
+		}
+	}
+	if e := leaf(NoDirectTimers, tlfs.LeafFeatures); e.EDX&(1<<19) != 0 || e.EAX&(1<<3) == 0 {
+		t.Errorf("direct timers: %+v", e)
+	}
+	if _, err := hvLeaves(fromKVM()[1:], 0); err == nil {
+		t.Error("a missing leaf is not noticed")
+	}
+}
+
+func TestProcessorLeaves(t *testing.T) {
+	in := []kvm.CPUIDEntry{
+		{Function: 1, EBX: 0x01020304}, {Function: 0xB, Index: 0}, {Function: 0xB, Index: 1}, {Function: 0xB, Index: 2},
+		{Function: 0x40000000, EBX: 1}, {Function: 0x80000008, ECX: 7},
+	}
+	for _, e := range processorLeaves(in, 2, 3) {
+		switch {
+		case e.Function == 1 && (e.EBX>>24 != 2 || e.EBX>>16&0xFF != 3 || e.EBX&0xFFFF != 0x0304 || e.ECX>>31 != 1):
+			t.Errorf("leaf 1: %+v", e)
+		case e.Function == 0xB && e.EDX != 2, e.Function == 0xB && e.Index == 1 && (e.EAX != 2 || e.EBX != 3):
+			t.Errorf("leaf 0xB: %+v", e)
+		case e.Function>>28 == 4:
+			t.Error("a leaf of KVM is shown")
+		case e.Function == 0x80000008 && e.ECX != 2<<12|2:
+			t.Errorf("leaf 0x80000008: %+v", e)
+		}
+	}
+}
