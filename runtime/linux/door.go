@@ -248,6 +248,9 @@ func (c *call) dispatchProcess() (int, syscall.Errno) {
 	case unix.SYS_GETRESUID, unix.SYS_GETRESGID:
 		return sysGetresuid(c)
 	case unix.SYS_GETGROUPS:
+		if c.int32Arg(0) < 0 {
+			return 0, syscall.EINVAL
+		}
 		return 0, 0
 	case unix.SYS_GETPGRP, unix.SYS_GETPGID, unix.SYS_GETSID:
 		return thePID, 0

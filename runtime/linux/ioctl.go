@@ -56,6 +56,9 @@ func sysIoctl(c *call) (int, syscall.Errno) {
 		defer d.posMu.Unlock()
 		return 0, arg.storeU32(uint32(d.file.Size() - d.pos))
 	}
+	if _, ok := d.file.(randomFile); ok {
+		return 0, syscall.EINVAL // the one driver that answers so
+	}
 	return 0, syscall.ENOTTY
 }
 

@@ -384,8 +384,12 @@ func sysGetdents(c *call) (int, syscall.Errno) {
 	}
 	d.posMu.Lock()
 	defer d.posMu.Unlock()
+	entries, e := d.node.entries(d.pos)
+	if e != 0 {
+		return 0, e
+	}
 	n := 0
-	for _, x := range d.node.entries(d.pos) {
+	for _, x := range entries {
 		size := (direntHeader + len(x.name) + 1 + 7) &^ 7
 		if n+size > len(buf) {
 			if n == 0 {

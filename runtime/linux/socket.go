@@ -173,15 +173,14 @@ func sysListen(c *call) (int, syscall.Errno) {
 }
 
 func sysAccept(c *call, flags int) (int, syscall.Errno) {
-	if flags&^sockFlags != 0 {
-		return 0, syscall.EINVAL
-	}
 	d, s, e := socketFD(c.arg[0])
 	if e != 0 {
 		return 0, e
 	}
 	defer d.put()
 	switch {
+	case flags&^sockFlags != 0:
+		return 0, syscall.EINVAL
 	case s.typ != syscall.SOCK_STREAM:
 		return 0, syscall.EOPNOTSUPP
 	case !s.listening.Load():

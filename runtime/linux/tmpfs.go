@@ -391,6 +391,8 @@ func mayRename(from, to place, flags uint32) syscall.Errno {
 		return syscall.EINVAL
 	case to.node == nil || to.node == from.node:
 		return 0
+	case inside(from.dir, to.node):
+		return syscall.ENOTEMPTY
 	case from.node.isDir() && !to.node.isDir():
 		return syscall.ENOTDIR
 	case !from.node.isDir() && to.node.isDir():

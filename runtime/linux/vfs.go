@@ -158,12 +158,13 @@ type dirEntry struct {
 	cookie int64
 }
 
-// entries lists a directory from after a cookie on, in the order of cookies: 1 is ".", 2 is "..".
-func (n *inode) entries(after int64) []dirEntry {
+// entries lists a directory from after a cookie on, in the order of cookies: 1 is ".", 2 is "..". ENOENT
+// when the directory was removed.
+func (n *inode) entries(after int64) ([]dirEntry, syscall.Errno) {
 	tree.mu.RLock()
 	defer tree.mu.RUnlock()
 	if n.parent == nil {
-		return nil // removed
+		return nil, syscall.ENOENT
 	}
 	es := []dirEntry{{".", n, 1}, {"..", n.parent, 2}}
 	if n.list != nil {
@@ -182,7 +183,7 @@ func (n *inode) entries(after int64) []dirEntry {
 	}
 	slices.SortFunc(es, func(a, b dirEntry) int { return cmp.Compare(a.cookie, b.cookie) })
 	i, _ := slices.BinarySearchFunc(es, after+1, func(e dirEntry, c int64) int { return cmp.Compare(e.cookie, c) })
-	return es[i:]
+	return es[i:], 0
 }
 
 // pathOf is the absolute path of a directory; "" when it was removed. tree.mu is held.
