@@ -35,7 +35,6 @@ type pipeNIC struct {
 	drop    func(frame []byte) bool
 	fulls   atomic.Int64
 	gone    atomic.Bool
-	badSums atomic.Int64
 }
 
 func newPipe(t testing.TB, mtu, depth int) (a, b *pipeNIC) {

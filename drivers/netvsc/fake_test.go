@@ -118,14 +118,6 @@ func (h *fakeHost) push(p Packet) {
 	h.cond.Broadcast()
 }
 
-func (h *fakeHost) inject(p ...Packet) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range p {
-		h.push(p)
-	}
-}
-
 func (h *fakeHost) breach(format string, args ...any) {
 	h.errs = append(h.errs, fmt.Errorf(format, args...))
 }
