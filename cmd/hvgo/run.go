@@ -1,0 +1,283 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hvgo/hvgo/host/hyperv"
+	"github.com/hvgo/hvgo/host/kvm"
+	"github.com/hvgo/hvgo/host/nested"
+)
+
+func newRun() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run [flags] IMAGE.vhdx",
+		Short: "Boot a VHDX in a virtual machine on this computer",
+		Long: `Boot a VHDX in a virtual machine that looks like Hyper-V's Generation 2.
+
+The machine runs on KVM. Where KVM has no Hyper-V, or there is none, hvgo starts
+a Linux kernel that has it in QEMU's software emulation and runs the machine
+there: slower, otherwise the same. The first such start downloads that kernel
+(a Debian package of 100 MB).
+
+The guest's console goes to the standard output, what hvgo has to say to the
+standard error. Ctrl-C asks the guest to shut down; a second Ctrl-C switches it
+off. The exit status is the guest program's; 1 when the guest crashed without
+one.`,
+		Example: `  hvgo run svc.vhdx
+  hvgo run -p 8080:8080 --memory 128 svc.vhdx
+  hvgo run -p 0.0.0.0:80:8080 --disk data.vhdx --disk scratch.img svc.vhdx`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.image = args[0]
+			return o.run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.memory, "memory", "m", "256", "memory of the guest: `size` in MiB, or with K, M, G")
+	f.IntVar(&o.cpus, "cpus", 1, "virtual processors")
+	f.StringArrayVarP(&o.publish, "publish", "p", nil, "forward TCP `[ip:]hostport:guestport`; ip is 127.0.0.1 unless given, hostport 0 takes a free one (repeatable)")
+	f.StringArrayVar(&o.disks, "disk", nil, "data disk: `file`, VHDX or raw; the first is the guest's second disk (repeatable)")
+	f.StringVar(&o.console, "console", "-", "`file` for the guest's console; - is the standard output")
+	f.StringVar(&o.mask, "mask", "", "`features` of the hypervisor that the guest is not to see, for tests: names separated by commas, of "+(^hyperv.Mask(0)).String())
+	f.BoolVar(&o.noNetwork, "no-network", false, "give the guest no network card")
+	f.BoolVar(&o.noDisk, "no-disk", false, "boot from the image, but give the guest no disks")
+	f.BoolVar(&o.nested, "nested", false, "use the emulated machine even where KVM has Hyper-V")
+	f.BoolVar(&o.native, "native", false, "never use the emulated machine")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "say all that the virtual devices log")
+	cmd.MarkFlagsMutuallyExclusive("nested", "native")
+	return cmd
+}
+
+// runOptions are the flags as given.
+type runOptions struct {
+	image                                      string
+	memory, console, mask                      string
+	cpus                                       int
+	publish, disks                             []string
+	noNetwork, noDisk, nested, native, verbose bool
+}
+
+// runPlan is what the flags mean, after all checks.
+type runPlan struct {
+	image     *diskFile
+	disks     []*diskFile
+	memory    uint64 // bytes
+	cpus      int
+	publish   []publish
+	mask      hyperv.Mask
+	noNetwork bool
+	noDisk    bool
+	verbose   bool
+}
+
+// run checks everything, then boots here or in the emulated machine.
+func (o *runOptions) run(ctx context.Context) error {
+	plan, err := o.plan()
+	if err != nil {
+		return err
+	}
+	defer plan.close()
+	console := io.Writer(os.Stdout)
+	if o.console != "-" {
+		f, err := os.Create(o.console)
+		if err != nil {
+			return fmt.Errorf("--console: %w", err)
+		}
+		defer f.Close()
+		console = f
+	}
+	why := errors.New("--nested")
+	if !o.nested {
+		why = kvm.Usable()
+	}
+	switch {
+	case why == nil:
+		return plan.runNative(ctx, console)
+	case o.native:
+		return why
+	}
+	say(fmt.Sprintf("%v: running in an emulated machine (slower)", why))
+	return plan.runNested(ctx, console)
+}
+
+// plan checks the flags, and opens and locks the disks.
+func (o *runOptions) plan() (*runPlan, error) {
+	p := &runPlan{cpus: o.cpus, noNetwork: o.noNetwork, noDisk: o.noDisk, verbose: o.verbose}
+	var err error
+	if p.memory, err = parseSize(o.memory); err != nil {
+		return nil, fmt.Errorf("--memory: %w", err)
+	}
+	if err := checkMemory(p.memory); err != nil {
+		return nil, err
+	}
+	if p.cpus < 1 || p.cpus > maxCPUs {
+		return nil, fmt.Errorf("--cpus: a guest has 1 to %d processors, not %d", maxCPUs, p.cpus)
+	}
+	if p.mask, err = hyperv.ParseMask(o.mask); err != nil {
+		return nil, fmt.Errorf("--mask: %w", err)
+	}
+	if p.publish, err = parsePublishes(o.publish); err != nil {
+		return nil, err
+	}
+	if len(p.publish) > 0 && p.noNetwork {
+		return nil, errors.New("--publish and --no-network contradict each other")
+	}
+	if len(o.disks) > 0 && p.noDisk {
+		return nil, errors.New("--disk and --no-disk contradict each other")
+	}
+	for i := range p.publish {
+		if err := p.publish[i].claimPort(); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.openDisks(o.image, o.disks); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *runPlan) openDisks(image string, disks []string) (err error) {
+	if p.image, err = openImage(image); err != nil {
+		return err
+	}
+	seen := map[string]bool{p.image.path: true}
+	for _, name := range disks {
+		// The lock would refuse the second one too, with a misleading reason.
+		if real, err := filepath.EvalSymlinks(name); err == nil {
+			if real, err = filepath.Abs(real); err == nil && seen[real] {
+				return fmt.Errorf("--disk: %s is given twice: two disks need two files", name)
+			}
+		}
+		d, err := openDataDisk(name)
+		if err != nil {
+			return err
+		}
+		seen[d.path] = true
+		p.disks = append(p.disks, d)
+	}
+	return nil
+}
+
+func (p *runPlan) close() {
+	for _, d := range append(p.disks, p.image) {
+		if d != nil {
+			d.f.Close()
+		}
+	}
+}
+
+// nestedOverhead is what the emulated machine needs beside the guest's memory,
+// in MiB.
+const nestedOverhead = 1024
+
+// runNested runs this command again in the emulated machine, whose PID 1 is the
+// hvgo binary too.
+func (p *runPlan) runNested(ctx context.Context, console io.Writer) error {
+	cfg := nested.Config{MemoryMiB: int(p.memory/mib) + nestedOverhead, Progress: say}
+	for _, d := range append([]*diskFile{p.image}, p.disks...) {
+		cfg.Shares = append(cfg.Shares, nested.Share{Path: filepath.Dir(d.path), Writable: true})
+	}
+	for _, f := range p.publish {
+		cfg.Forward = append(cfg.Forward, f.host)
+	}
+	// From here on Ctrl-C is the guest's; a third one, when neither guest nor
+	// machine obeys, is ours.
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	passOn, up := make(chan os.Signal, 16), make(chan struct{})
+	go passSignals(ctx, cancel, signals, passOn, up)
+
+	m, err := nested.Start(ctx, cfg)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	defer m.Close()
+	close(up)
+	status, err := m.Run(ctx, nested.Command{
+		Path: nested.InitPath, Args: append([]string{"run", "--native"}, p.args()...), Env: os.Environ(),
+		Stdin: os.Stdin, Stdout: console, Stderr: os.Stderr, Signals: passOn,
+	})
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	return statusError(status)
+}
+
+// errInterrupted is the cause of a context that Ctrl-C ended.
+var errInterrupted = errors.New("interrupted")
+
+func interrupted(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		return errInterrupted
+	}
+	return err
+}
+
+// passSignals passes two signals on, once the machine is up; before, the first
+// one ends all, and after, the third.
+func passSignals(ctx context.Context, cancel context.CancelCauseFunc, from <-chan os.Signal, to chan<- os.Signal, up <-chan struct{}) {
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-from:
+			select {
+			case <-up:
+			default:
+				n = 3
+			}
+			if n >= 3 {
+				cancel(errInterrupted)
+				return
+			}
+			to <- s
+		}
+	}
+}
+
+// args returns the flags of the plan, with whole paths and chosen ports. Inside,
+// published ports are all on 127.0.0.1.
+func (p *runPlan) args() []string {
+	args := []string{"--memory", strconv.FormatUint(p.memory/mib, 10), "--cpus", strconv.Itoa(p.cpus)}
+	for _, f := range p.publish {
+		inside := publish{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), f.host.Port()), f.guest}
+		args = append(args, "--publish", inside.String())
+	}
+	for _, d := range p.disks {
+		args = append(args, "--disk", d.path)
+	}
+	if p.mask != 0 {
+		args = append(args, "--mask", p.mask.String())
+	}
+	if p.noNetwork {
+		args = append(args, "--no-network")
+	}
+	if p.noDisk {
+		args = append(args, "--no-disk")
+	}
+	if p.verbose {
+		args = append(args, "--verbose")
+	}
+	return append(args, "--", p.image.path)
+}

@@ -1,0 +1,202 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hvgo/hvgo/image/vhdx"
+)
+
+func TestParsePublish(t *testing.T) {
+	for in, want := range map[string]string{
+		"8080:80":           "127.0.0.1:8080:80",
+		"0:80":              "127.0.0.1:0:80",
+		"0.0.0.0:8080:80":   "0.0.0.0:8080:80",
+		"":                  "",
+		"8080":              "",
+		"8080:0":            "",
+		"8080:65536":        "",
+		"-1:80":             "",
+		"host:8080:80":      "",
+		"::1:8080:80":       "",
+		"1.2.3.4:80:80:80":  "",
+		"8080:80/tcp":       "",
+		"127.0.0.1:8080:":   "",
+		"127.0.0.1::8080":   "",
+		"999.0.0.1:8080:80": "",
+	} {
+		p, err := parsePublish(in)
+		if want == "" {
+			if err == nil {
+				t.Errorf("%q is taken as %v", in, p)
+			}
+			continue
+		}
+		if err != nil || p.String() != want {
+			t.Errorf("%q: %v, %v; want %s", in, p, err, want)
+		}
+	}
+	if _, err := parsePublishes([]string{"80:80", "0.0.0.0:80:81"}); err == nil {
+		t.Error("a host port was taken twice")
+	}
+	if _, err := parsePublishes([]string{"0:80", "0:81"}); err != nil {
+		t.Errorf("two free ports: %v", err)
+	}
+}
+
+func TestClaimPort(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := parsePublish(fmt.Sprintf("%d:80", l.Addr().(*net.TCPAddr).Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := taken.claimPort(); err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "-p ") {
+		t.Errorf("taken port: %v", err)
+	}
+	l.Close()
+	if err := taken.claimPort(); err != nil {
+		t.Errorf("free port: %v", err)
+	}
+	free, err := parsePublish("0:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := free.claimPort(); err != nil || free.host.Port() == 0 {
+		t.Errorf("port 0: %v, %v", free, err)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for in, want := range map[string]uint64{"64": 64 << 20, "64M": 64 << 20, "2G": 2 << 30, "65536K": 64 << 20, "0": 0} {
+		if got, err := parseSize(in); err != nil || got != want {
+			t.Errorf("%q: %d, %v; want %d", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "M", "-1", "1T", "1.5G", "64 M", "99999999999999999999"} {
+		if n, err := parseSize(in); err == nil {
+			t.Errorf("%q is taken as %d", in, n)
+		}
+	}
+}
+
+// TestRunRefuses goes through the command line: each mistake is one line that
+// says what to do, and no machine starts.
+func TestRunRefuses(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, contents string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(contents), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := filepath.Join(dir, "good.vhdx")
+	d, err := vhdx.CreateFile(good, vhdx.Options{Size: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := slices.Clone(whole)
+	broken[0x10010] ^= 1 // first header
+	broken[0x20010] ^= 1 // second header
+	raw := file("raw.img", strings.Repeat("x", 1024))
+	inUse, err := openDataDisk(file("used.img", strings.Repeat("x", 512)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inUse.f.Close()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"missing image", []string{dir + "/none.vhdx"}, "does not exist"},
+		{"folder", []string{dir}, "is a directory"},
+		{"empty", []string{file("empty.vhdx", "")}, "is empty"},
+		{"truncated", []string{file("short.vhdx", string(whole[:1<<18]))}, "cannot be used"},
+		{"wrong checksums", []string{file("broken.vhdx", string(broken))}, "cannot be used"},
+		{"qcow2", []string{file("q.vhdx", "QFI\xfb\x00\x00\x00\x03")}, "qemu-img convert"},
+		{"VHD", []string{file("old.vhd", "conectix")}, "qemu-img convert -f vpc"},
+		{"raw GPT disk", []string{file("raw.vhdx", strings.Repeat("\x00", 512)+"EFI PART")}, "a raw disk"},
+		{"program", []string{file("prog", "\x7fELF\x02")}, "hvgo build"},
+		{"text", []string{file("text", "hello")}, "is not a VHDX"},
+		{"memory", []string{"--memory", "16", good}, "too little for a guest"},
+		{"memory of no size", []string{"--memory", "lots", good}, "is no size"},
+		{"more memory than there is", []string{"--memory", "255G", good}, "free here"},
+		{"processors", []string{"--cpus", "0", good}, "1 to 64"},
+		{"port in use", []string{"-p", fmt.Sprintf("%d:80", l.Addr().(*net.TCPAddr).Port), good}, "in use"},
+		{"not our address", []string{"-p", "192.0.2.1:0:80", good}, "no address of this machine"},
+		{"data disk missing", []string{"--disk", dir + "/none", good}, "--disk: " + dir + "/none does not exist"},
+		{"data disk of odd size", []string{"--disk", file("odd", "xyz"), good}, "whole sectors"},
+		{"data disk in use", []string{"--disk", inUse.path, good}, "in use by another virtual machine"},
+		{"data disk twice", []string{"--disk", raw, "--disk", raw, good}, "given twice"},
+		{"image as data disk", []string{"--disk", good, good}, "given twice"},
+		{"device as data disk", []string{"--disk", "/dev/null", good}, "no regular file"},
+		{"mask", []string{"--mask", "nonsense", good}, "nonsense"},
+		{"contradiction", []string{"--no-network", "-p", "0:80", good}, "contradict"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := newRoot()
+			root.SetArgs(append([]string{"run"}, tt.args...))
+			err := root.Execute()
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %v, want one line with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestPlanArgs(t *testing.T) {
+	dir := t.TempDir()
+	image, raw := filepath.Join(dir, "i.vhdx"), filepath.Join(dir, "raw")
+	d, err := vhdx.CreateFile(image, vhdx.Options{Size: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	if err := os.WriteFile(raw, make([]byte, 512), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link.vhdx")
+	if err := os.Symlink(image, link); err != nil {
+		t.Fatal(err)
+	}
+	o := runOptions{image: link, memory: "1G", cpus: 1, publish: []string{"0.0.0.0:0:80"}, disks: []string{raw}}
+	p, err := o.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	port := p.publish[0].host.Port()
+	want := []string{"--memory", "1024", "--cpus", "1", "--publish", fmt.Sprintf("127.0.0.1:%d:80", port), "--disk", raw, "--", image}
+	if got := p.args(); port == 0 || !slices.Equal(got, want) {
+		t.Errorf("args %q, want %q", got, want)
+	}
+	if _, err := o.plan(); err == nil || !strings.Contains(err.Error(), "in use by another") {
+		t.Errorf("the same image again: %v", err)
+	}
+}
