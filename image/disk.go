@@ -107,20 +107,21 @@ func writeRaw(f *os.File, efi []byte) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// partitionSize is the size of the EFI partition in bytes, whole MiB: tools
-// like a partition to end there.
-func partitionSize(efi []byte) int64 { return (minESP(int64(len(efi))) + mib - 1) / mib * mib }
+// margin lies before the EFI partition and behind it, for the partition tables.
+// 1 MiB before it, as is usual, would cost a dynamic VHDX another block, and
+// 32 KiB are a multiple of every sector size too.
+const margin = 32 << 10
 
 // diskSize is the size of the disk in bytes, whole MiB.
 func diskSize(efi []byte) int64 {
-	return (gpt.Overhead(sectorSize) + partitionSize(efi) + mib - 1) / mib * mib
+	return (margin + minESP(int64(len(efi))) + margin + mib - 1) / mib * mib
 }
 
 // writePartitions writes the partition table and the EFI partition.
 func writePartitions(w io.WriterAt, size int64, efi []byte) error {
 	newGUID := guids(append([]byte("partitions"), efi...))
-	const offset = gpt.Alignment
-	room := partitionSize(efi)
+	const offset = margin
+	room := size - 2*margin
 	disk, part := newGUID(), newGUID()
 	err := gpt.Write(w, size, sectorSize, gpt.Table{ID: disk, Partitions: []gpt.Partition{
 		{Number: 1, Type: gpt.TypeEFISystem, ID: part, Offset: offset, Size: room, Name: "EFI system partition"},

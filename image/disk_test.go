@@ -57,7 +57,7 @@ func writeDisk(t *testing.T, efi []byte, f Format) string {
 }
 
 func TestVHDXSize(t *testing.T) {
-	for _, c := range []struct{ file, limit int64 }{{1, 7 * mib}, {9_000_000, 16*mib - 1}, {10_000_000, 16 * mib}} {
+	for _, c := range []struct{ file, limit int64 }{{1, 6 * mib}, {9_000_000, 14 * mib}, {12_200_000, 16 * mib}} {
 		name := writeDisk(t, randomFile(int(c.file)), DynamicVHDX)
 		st, err := os.Stat(name)
 		if err != nil || st.Size() > c.limit {
@@ -116,7 +116,7 @@ func partition(t *testing.T, efi []byte) (disk string, esp []byte) {
 }
 
 func TestESPByTools(t *testing.T) {
-	for _, n := range []int{1, 511, 512, 513, 5_000_000, 33<<20 + 7, 70 << 20} {
+	for _, n := range []int{1, 511, 512, 513, 700_000, 5_000_000, 33<<20 + 7, 33<<20 - 9000, 70 << 20} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			efi := randomFile(n)
 			disk, esp := partition(t, efi)

@@ -11,15 +11,18 @@ import (
 // An EFI system partition with one file, \EFI\BOOT\BOOTX64.EFI, which firmware
 // starts when nothing else is said (UEFI 3.5.1.1). It is FAT32 as firmware asks
 // for on fixed disks (UEFI 13.3.1), so it has 65525 clusters at least; they are
-// as small as they can be, and what lies behind the file is never written, so
-// that it takes no room in a dynamic VHDX. For the same reason there is one FAT:
-// a second takes 256 KiB, and mends nothing on a disk that is not written to.
+// as small as they can be. There is one FAT: a second takes 256 KiB, and mends
+// nothing on a disk that is not written to.
 //
-//	sector 0   1       6, 7     32          +F
-//	+--------+---------+--------+-----------+-------+------+-----------
-//	| boot   | FSInfo  | their  | FAT       | three | file | free ...
-//	| sector |         | copies | F sectors | dirs  |      |
-//	+--------+---------+--------+-----------+-------+------+-----------
+// A dynamic VHDX has room for the blocks of 1 MiB that are written to. So the
+// file fills the first block to its end, and goes on at the partition's end,
+// before the backup partition table; the free clusters lie in between:
+//
+//	sector 0   1       6, 7     32          +F           1 MiB of the disk          end
+//	+--------+---------+--------+-----------+-------+------+-- - - - - --+----------+
+//	| boot   | FSInfo  | their  | FAT       | three | file | free        | rest of  |
+//	| sector |         | copies | F sectors | dirs  |      |             | the file |
+//	+--------+---------+--------+-----------+-------+------+-- - - - - --+----------+
 //
 // Numbers and fields: Microsoft "FAT: General Overview of On-Disk Format" 1.03.
 const (
@@ -80,21 +83,42 @@ func newESP(offset, size, file int64, serial uint32) (esp, error) {
 
 func (e esp) fileClusters() uint32 { return (e.file + sectorSize - 1) / sectorSize }
 
+// runs gives the two runs of clusters that the file has: the first begins at
+// espFile, the second ends with the last cluster. The first may be empty, the
+// second too.
+func (e esp) runs() (first, second uint32) {
+	const block = mib / sectorSize
+	all := e.fileClusters()
+	at := (e.hidden + uint32(e.sector(espFile))) % block
+	if at > 0 {
+		first = min(all, block-at)
+	}
+	return first, all - first
+}
+
+// secondRun is the first cluster of the second run.
+func (e esp) secondRun() uint32 {
+	_, second := e.runs()
+	return 2 + e.clusters - second
+}
+
 // sector is where a cluster lies.
 func (e esp) sector(cluster uint32) int64 { return espReserved + int64(e.fat) + int64(cluster) - 2 }
 
 // write puts the file system and the file on the disk.
 func (e esp) write(disk io.WriterAt, file []byte) error {
 	boot, info := e.bootSector(), e.fsInfo()
-	fat := e.table()
+	first, _ := e.runs()
+	split := min(int(first)*sectorSize, len(file))
 	parts := []struct {
 		b      []byte
 		sector int64
 	}{
 		{boot, 0}, {info, 1}, {boot, 6}, {info, 7},
-		{fat, espReserved},
+		{e.table(), espReserved},
 		{e.directories(), e.sector(espRoot)},
-		{file, e.sector(espFile)},
+		{file[:split], e.sector(espFile)},
+		{file[split:], e.sector(e.secondRun())},
 	}
 	for _, p := range parts {
 		if _, err := disk.WriteAt(p.b, (int64(e.hidden)+p.sector)*sectorSize); err != nil {
@@ -135,7 +159,8 @@ func (e esp) fsInfo() []byte {
 	le.PutUint32(b[484:], 0x61417272)
 	free := e.clusters - espDirs - e.fileClusters()
 	le.PutUint32(b[488:], free)
-	le.PutUint32(b[492:], espFile+e.fileClusters()) // where to look first
+	first, _ := e.runs()
+	le.PutUint32(b[492:], espFile+first) // where to look first
 	if free == 0 {
 		le.PutUint32(b[492:], 0xffffffff)
 	}
@@ -152,11 +177,19 @@ func (e esp) table() []byte {
 	for c := range uint32(espDirs) {
 		set(espRoot+c, fatEnd)
 	}
-	last := espFile + e.fileClusters() - 1
-	for c := uint32(espFile); c < last; c++ {
-		set(c, c+1)
+	first, second := e.runs()
+	previous := uint32(0)
+	link := func(start, n uint32) {
+		for c := start; c < start+n; c++ {
+			if previous != 0 {
+				set(previous, c)
+			}
+			previous = c
+		}
 	}
-	set(last, fatEnd)
+	link(espFile, first)
+	link(e.secondRun(), second)
+	set(previous, fatEnd)
 	return b
 }
 
@@ -174,7 +207,11 @@ func (e esp) directories() []byte {
 	sub = b[2*sectorSize : 2*sectorSize]
 	sub = appendDirEntry(sub, ".          ", attrDir, boot, 0)
 	sub = appendDirEntry(sub, "..         ", attrDir, efi, 0)
-	appendDirEntry(sub, "BOOTX64 EFI", attrArchive, espFile, e.file)
+	start := uint32(espFile)
+	if first, _ := e.runs(); first == 0 {
+		start = e.secondRun()
+	}
+	appendDirEntry(sub, "BOOTX64 EFI", attrArchive, start, e.file)
 	return b
 }
 

@@ -100,12 +100,6 @@ func Usable(diskSize int64, sectorSize int) (offset, size int64, err error) {
 	return Alignment, end - Alignment, nil
 }
 
-// Overhead is the number of bytes that a disk has beyond one partition from
-// Alignment on.
-func Overhead(sectorSize int) int64 {
-	return Alignment + (wire.MinEntries*wire.EntrySize+int64(sectorSize)-1)/int64(sectorSize)*int64(sectorSize) + int64(sectorSize)
-}
-
 // Write puts the table on a disk of that size: backup first, so that a disk cut
 // off in between keeps the table it had.
 func Write(w io.WriterAt, diskSize int64, sectorSize int, t Table) error {
