@@ -30,15 +30,13 @@ const leaseWait = 10 * time.Second
 // nothing. What is missing is said on the console, and the program goes on
 // with what there is.
 func Start() {
-	if !Machine.Booted {
+	if !trap.Booted {
 		return
 	}
-	plugTrapSide()
-	seedRandom()
 	say("Hyper-V %d.%d.%d, %d MiB, clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
 		Machine.MemoryBytes>>20, hv.TimeSource(), hv.TimerMode())
 	firmwareTablesToFiles()
-	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	m.startNetwork()
 	if err := m.connect(); err != nil {
 		say("VMBus: %v: no disks and no network", err)

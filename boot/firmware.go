@@ -8,6 +8,7 @@ import (
 
 	"github.com/hvgo/hvgo/runtime/efi"
 	"github.com/hvgo/hvgo/runtime/ring0"
+	"github.com/hvgo/hvgo/runtime/trap"
 )
 
 // Offsets in the firmware's tables (UEFI 2.10: system table 4.3, boot services
@@ -55,12 +56,10 @@ type descriptor struct {
 // whole life.
 var Machine struct {
 	RSDP, SMBIOS uint64 // physical addresses, 0 where there is none
-	Seed         [64]byte
 	SeedSources  uint32 // bits: 1 firmware, 2 RDSEED, 4 RDRAND
 	MemoryBytes  uint64 // RAM that is usable now
 	LoadAddress  uintptr
 	Started      int64 // reference time of the guest's start, in ns
-	Booted       bool
 }
 
 // firmware is the way to the firmware's services until they are left.
@@ -130,8 +129,8 @@ func (fw *firmware) seed() {
 	if status != efi.Success || rng == 0 {
 		return
 	}
-	status = efi.Call(word(rng+rngGetRNG), uint64(rng), 0, uint64(len(Machine.Seed)),
-		uint64(uintptr(unsafe.Pointer(&Machine.Seed))), 0)
+	status = efi.Call(word(rng+rngGetRNG), uint64(rng), 0, uint64(len(trap.Seed)),
+		uint64(uintptr(unsafe.Pointer(&trap.Seed))), 0)
 	if status == efi.Success {
 		Machine.SeedSources |= seedFirmware
 	}

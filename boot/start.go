@@ -67,7 +67,7 @@ func start(handle, table uintptr) {
 	trap.PrepareCrash()
 	Machine.LoadAddress = imageBase()
 	Machine.Started = hv.Now()
-	Machine.Booted = true
+	trap.Booted = true
 	startProgram(idle)
 }
 
@@ -78,8 +78,8 @@ func startProgram(idle uintptr) {
 	}
 	var random [16]byte
 	for i := range random {
-		random[i] = Machine.Seed[48+i]
-		Machine.Seed[48+i] = 0
+		random[i] = trap.Seed[48+i]
+		trap.Seed[48+i] = 0
 	}
 	vdso := makeVDSO()
 	sp := processStack(vdso, &random)
@@ -150,7 +150,7 @@ func addEntropy() bool {
 	_, _, ecx, _ := ring0.Cpuid(1, 0)
 	_, ebx, _, _ := ring0.Cpuid(7, 0)
 	rdrand, rdseed := ecx&(1<<30) != 0, ebx&(1<<18) != 0
-	for i := 0; i < len(Machine.Seed); i += 8 {
+	for i := 0; i < len(trap.Seed); i += 8 {
 		var v uint64
 		if rdseed {
 			if x, ok := tryRandom(ring0.Rdseed); ok {
@@ -165,7 +165,7 @@ func addEntropy() bool {
 			}
 		}
 		for b := range 8 {
-			Machine.Seed[i+b] ^= byte(v >> (8 * b))
+			trap.Seed[i+b] ^= byte(v >> (8 * b))
 		}
 	}
 	return Machine.SeedSources != 0

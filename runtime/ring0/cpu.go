@@ -235,3 +235,11 @@ func trap(f *Frame) { handleTrap(f) }
 
 //go:nosplit
 func syscall(f *Frame) { handleSyscall(f) }
+
+// HasRdrand tells whether Rdrand is there.
+//
+//go:nosplit
+func HasRdrand() bool {
+	_, _, ecx, _ := Cpuid(1, 0)
+	return ecx&(1<<30) != 0
+}

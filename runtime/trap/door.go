@@ -63,6 +63,9 @@ func passDoor(nr uintptr, a *[6]uintptr) uintptr {
 
 //go:nosplit
 func throughDoor(nr uintptr, a *[6]uintptr) uintptr {
+	if !plugged {
+		return beforeInit(nr, a)
+	}
 	if nr == unix.SYS_EXIT_GROUP {
 		BeforeExit(int(int32(a[0])))
 		Kernel(KernelPowerOff, a[0]&0xff, 0, 0)
@@ -74,13 +77,13 @@ func throughDoor(nr uintptr, a *[6]uintptr) uintptr {
 // the return of main. boot sets it.
 var BeforeExit = func(status int) {}
 
-// OnGoroutineStack and GoroutineStackHi are hooks of runtime/linux.
+// onGoroutineStack and goroutineStackHi are hooks of runtime/linux.
 //
 //go:nosplit
-func OnGoroutineStack(addr uintptr) bool {
+func onGoroutineStack(addr uintptr) bool {
 	g := getg()
 	return addr >= g.lo && addr < g.hi
 }
 
 //go:nosplit
-func GoroutineStackHi() uintptr { return getg().hi }
+func goroutineStackHi() uintptr { return getg().hi }

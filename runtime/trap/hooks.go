@@ -1,0 +1,114 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package trap
+
+import (
+	"time"
+	"unsafe"
+
+	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/linux"
+	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/ring0"
+	"github.com/hvgo/hvgo/runtime/sched"
+)
+
+// Booted says that this is the machine's only program, not a Linux process.
+// boot sets it, and Seed, the boot's entropy, before the Go runtime starts.
+var (
+	Booted bool
+	Seed   [64]byte
+)
+
+// plugged says that runtime/linux can be called: its hooks are set, and its
+// own init functions ran, since package trap's come behind them.
+var plugged bool
+
+// Packages are initialised in the order of their import paths, as far as
+// their imports allow (Go specification, package initialization). What a
+// program's own packages ask for in theirs must be there, so this does not
+// wait for boot.Start.
+func init() {
+	if Booted {
+		plugHooks()
+		seedRandom()
+		plugged = true
+	}
+}
+
+// beforeInit serves the door's calls of packages that are initialised before
+// this one: there are random numbers, and nothing else.
+//
+//go:nosplit
+func beforeInit(nr uintptr, a *[6]uintptr) uintptr {
+	const getrandom = 318
+	if nr != getrandom || !ring0.HasRdrand() {
+		return negative(eNoSys)
+	}
+	for done := uintptr(0); done < a[1]; done++ {
+		v, ok := ring0.Rdrand()
+		if !ok {
+			return negative(eAgain)
+		}
+		if !userRange(a[0]+done, 1) || !ring0.CopyUser(a[0]+done, uintptr(unsafe.Pointer(&v)), 1) {
+			return negative(eFault)
+		}
+	}
+	return a[1]
+}
+
+//go:nosplit
+func negative(errno int) uintptr { return uintptr(errno) }
+
+// plugHooks gives runtime/linux its way into trap context.
+func plugHooks() {
+	linux.OnStack = onGoroutineStack
+	linux.StackHi = goroutineStackHi
+	linux.Valid = valid
+	linux.AllocFD = func(kind uint8, flags uint32, low int) int {
+		return Kernel(KernelAllocFD, uintptr(kind), uintptr(flags), uintptr(low))
+	}
+	linux.FreeFD = func(fd int) { Kernel(KernelFreeFD, uintptr(fd), 0, 0) }
+	linux.FDKind = func(fd int) (kind uint8, flags uint32, ok bool) {
+		if kind = sched.Kind(uint64(fd)); kind == ring0.FDFree {
+			return kind, 0, false
+		}
+		return kind, sched.Flags(uint64(fd)), true
+	}
+	linux.SetFDFlags = func(fd int, flags uint32) { sched.SetFlags(uint64(fd), flags) }
+	linux.NotifyFD = func(fd int, ready uint32) { Kernel(KernelNotify, uintptr(fd), uintptr(ready), 0) }
+	linux.LevelFD = func(fd int, ready uint32) { Kernel(KernelLevel, uintptr(fd), uintptr(ready), 0) }
+	linux.Uptime = func() time.Duration { return time.Duration(hv.Now()) }
+	linux.Memory = func() (total, free uint64) { return mem.Total() * mem.PageSize, mem.Free() * mem.PageSize }
+}
+
+// valid asks mem with interrupts masked: another thread's mmap may not come
+// in between.
+//
+//go:nosplit
+func valid(addr, n uintptr, write bool) bool {
+	ring0.Cli()
+	ok := mem.Valid(addr, n, write)
+	ring0.Sti()
+	return ok
+}
+
+// seedRandom gives the generator the boot's entropy, and forgets it.
+func seedRandom() {
+	linux.SeedRandom(Seed[:])
+	clear(Seed[:])
+	linux.Reseed = func(b []byte) bool {
+		if !ring0.HasRdrand() {
+			return false
+		}
+		for i := range b {
+			v, ok := ring0.Rdrand()
+			if !ok {
+				return false
+			}
+			b[i] ^= byte(v)
+		}
+		return true
+	}
+}
