@@ -17,6 +17,7 @@ import (
 
 	"github.com/hvgo/hvgo/image"
 	"github.com/hvgo/hvgo/image/build"
+	"github.com/hvgo/hvgo/internal/imagecheck"
 )
 
 const buildLong = `Build compiles one main package with the installed Go toolchain, links it with
@@ -50,6 +51,7 @@ func newBuildCmd() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Package = args[0]
+			build.Check = checkImage
 			switch {
 			case raw:
 				o.Format = image.Raw
@@ -80,6 +82,16 @@ func newBuildCmd() *cobra.Command {
 	f.StringVar(&o.GCFlags, "gcflags", "", "compiler flags, as for go build")
 	cmd.MarkFlagsMutuallyExclusive("raw", "fixed", "efi")
 	return cmd
+}
+
+// checkImage holds the linked program against the rules of trap context. What it
+// finds is a mistake in hvgo, or code of the program's that reaches into it.
+func checkImage(elfFile string) error {
+	_, err := imagecheck.Check(elfFile, imagecheck.Trap(), imagecheck.Boot())
+	if err != nil {
+		return &build.Error{Summary: "the linked program breaks the rules of hvgo's runtime", Words: err.Error()}
+	}
+	return nil
 }
 
 // goFlags lets build's flags that go build has too be written with one dash, as
