@@ -50,6 +50,11 @@ type Config struct {
 	// LoadOptions is the command line of the application.
 	LoadOptions string
 
+	// Initrd is offered to Linux's EFI stub by EFI_LOAD_FILE2_PROTOCOL on its
+	// vendor media device path, as boot loaders do; nil for none. hvgo's own
+	// guests need none: it makes a Linux guest a witness of this host.
+	Initrd []byte
+
 	// Console takes what the guest writes to ConOut; nil for nowhere.
 	Console io.Writer
 

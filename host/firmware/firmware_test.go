@@ -211,6 +211,11 @@ func TestACPI(t *testing.T) {
 	if apics != 3 {
 		t.Errorf("%d processors", apics)
 	}
+	if name := os.Getenv("HVGO_TEST_DSDT"); name != "" { // for a look with iasl -d
+		if err := os.WriteFile(name, table(le.Uint64(fadt.Data()[140:])), 0o666); err != nil {
+			t.Error(err)
+		}
+	}
 	dsdt := parse(t, table(le.Uint64(fadt.Data()[140:])))
 	for _, want := range []string{"VMOD", "VMBS", "VMBus", "ACPI0004", "_S5_", "UAR1"} {
 		if !bytes.Contains(dsdt.TableData(), []byte(want)) {

@@ -88,6 +88,8 @@ var (
 	guidTextInput   = guid.MustParse("387477C1-69C7-11D2-8E39-00A0C969723B")
 	guidRNG         = guid.MustParse("3152BCA5-EADE-433D-862E-C01CDC291F44")
 	guidRNGRaw      = guid.MustParse("E43176D7-B6E8-4827-B784-7FFDC4B68561")
+	guidLoadFile2   = guid.MustParse("4006C0C1-FCB3-403E-996D-4A6C8724E06D")
+	guidLinuxInitrd = guid.MustParse("5568E427-68FC-4F3D-AC74-CA555231CC68")
 	guidACPI20      = guid.MustParse("8868E871-E4F1-11D3-BC22-0080C73C8881")
 	guidSMBIOS3     = guid.MustParse("F2FD1544-9794-4A2C-992E-E5BBCF20E394")
 )

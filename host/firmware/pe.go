@@ -27,6 +27,8 @@ const (
 	directoryBaseReloc = 5
 
 	relocAbsolute, relocDIR64 = 0, 10
+
+	relocsStripped = 1 << 0 // in the COFF header's characteristics
 )
 
 // image is a PE file whose headers have been checked.
@@ -39,6 +41,7 @@ type image struct {
 	alignment         uint64 // SectionAlignment
 	sections          []section
 	relocRVA, relocSz uint64
+	stripped          bool // it runs at its preferred address only
 }
 
 type section struct {
@@ -83,6 +86,7 @@ func parseImage(file []byte) (*image, error) {
 		return bad("image of %#x bytes, headers %#x, entry %#x", im.size, im.headers, im.entry)
 	}
 	im.size = roundUp(im.size)
+	im.stripped = le.Uint16(coff[18:])&relocsStripped != 0
 	optSize, sections := uint64(le.Uint16(coff[16:])), uint64(le.Uint16(coff[2:]))
 	if optSize < optionalMin || sections == 0 || sections > maxSections || 4+coffSize+optSize+sections*sectionSize > uint64(len(h)) {
 		return bad("%d sections, optional header of %d bytes", sections, optSize)
@@ -137,8 +141,11 @@ func (im *image) relocate(mem []byte, delta uint64) error {
 	if delta == 0 {
 		return nil
 	}
+	if im.stripped {
+		return fmt.Errorf("%w: its relocations are stripped, and it cannot lie at %#x", ErrNotPE, im.preferred)
+	}
 	if im.relocSz == 0 {
-		return fmt.Errorf("%w: it has no relocations, and its own address %#x is taken", ErrNotPE, im.preferred)
+		return nil // position independent, as Linux's EFI stub is
 	}
 	if im.relocRVA > im.size || im.relocSz > im.size-im.relocRVA {
 		return fmt.Errorf("%w: relocations outside the image", ErrNotPE)

@@ -136,7 +136,7 @@ func init() {
 		16: {"HandleProtocol", (*Firmware).handleProtocol},
 		18: {"RegisterProtocolNotify", nil},
 		19: {"LocateHandle", (*Firmware).locateHandle},
-		20: {"LocateDevicePath", func(*Firmware, *call) uint64 { return efiNotFound }},
+		20: {"LocateDevicePath", (*Firmware).locateDevicePath},
 		21: {"InstallConfigurationTable", (*Firmware).installConfigurationTable},
 		22: {"LoadImage", nil},
 		23: {"StartImage", nil},
@@ -174,6 +174,7 @@ func init() {
 		stubTextIn + 1:  {"ConIn.ReadKeyStroke", func(*Firmware, *call) uint64 { return efiError | 6 }}, // EFI_NOT_READY
 		stubRNG + 0:     {"RNG.GetInfo", (*Firmware).rngInfo},
 		stubRNG + 1:     {"RNG.GetRNG", (*Firmware).rngBytes},
+		stubInitrd:      {"LoadFile2.LoadFile", (*Firmware).loadInitrd},
 	}
 	runtimeServices = map[int]service{
 		0:  {"GetTime", (*Firmware).getTime},

@@ -21,6 +21,7 @@ const (
 	stubTextOut = 64
 	stubTextIn  = 80
 	stubRNG     = 88
+	stubInitrd  = 96
 )
 
 const (
@@ -60,6 +61,11 @@ func (f *Firmware) buildSystemTable() error {
 	if !f.cfg.NoRNG {
 		putPointers(b[0x580:], stubs+stubRNG*stubSize, 2)
 		f.addProtocol("EFI_RNG_PROTOCOL", boot+0x580, guidRNG, boot+0x580)
+	}
+
+	if f.cfg.Initrd != nil {
+		putPointers(b[0x5C0:], stubs+stubInitrd*stubSize, 1)
+		f.addProtocol("EFI_LOAD_FILE2_PROTOCOL", boot+0x5C0, guidLoadFile2, boot+0x5C0)
 	}
 
 	s := r[systemAt:]

@@ -118,7 +118,7 @@ func hvLeaves(supported []kvm.CPUIDEntry, m Mask) ([]kvm.CPUIDEntry, error) {
 				e.EAX, e.EBX, e.ECX, e.EDX = 0, 0, 0, 0
 			}
 		case tlfs.LeafFeatures:
-			e.EBX &^= debuggingEBX
+			e.EBX &^= debuggingEBX | tlfs.ExtendedHypercalls // neither is served here
 			e.EDX &^= debuggingEDX
 			m.clear(&e)
 		case tlfs.LeafRecommendations:

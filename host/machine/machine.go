@@ -50,11 +50,12 @@ type Config struct {
 	Mask      hyperv.Mask
 	NoEnforce bool
 
-	// Seed, StaleMapKey, NoRNG and LoadOptions are the firmware's, see there.
+	// Seed, StaleMapKey, NoRNG, LoadOptions and Initrd are the firmware's, see there.
 	Seed        uint64
 	StaleMapKey bool
 	NoRNG       bool
 	LoadOptions string
+	Initrd      []byte
 
 	UUID guid.GUID // of the machine; zero for a random one
 	Log  *slog.Logger
@@ -115,7 +116,7 @@ func New(cfg Config) (_ *Machine, err error) {
 		return nil, err
 	}
 	m.fw, err = firmware.Boot(m.vm, firmware.Config{
-		Image: cfg.Image, Seed: cfg.Seed, StaleMapKey: cfg.StaleMapKey, NoRNG: cfg.NoRNG, LoadOptions: cfg.LoadOptions,
+		Image: cfg.Image, Seed: cfg.Seed, StaleMapKey: cfg.StaleMapKey, NoRNG: cfg.NoRNG, LoadOptions: cfg.LoadOptions, Initrd: cfg.Initrd,
 		Console: cfg.Console, UUID: cfg.UUID, Log: cfg.Log,
 	})
 	if err != nil {
