@@ -1,0 +1,64 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package linux
+
+import (
+	"net/netip"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// readySocket always has something to read and room to write.
+type readySocket struct{ Socket }
+
+func (readySocket) Send(p []byte, _ netip.AddrPort) (int, error) { return len(p), nil }
+func (readySocket) Recv(p []byte, _ bool) (int, netip.AddrPort, bool, error) {
+	p[0]++
+	return len(p), netip.AddrPort{}, false, nil
+}
+func (readySocket) Ready() uint32       { return unix.EPOLLIN | unix.EPOLLOUT }
+func (readySocket) Notify(func(uint32)) {}
+func (readySocket) Close() error        { return nil }
+
+func readySocketFD(tb testing.TB) uintptr {
+	d := newStream(newSocket(readySocket{}, unix.AF_INET, unix.SOCK_STREAM, 0), syscall.O_RDWR|syscall.O_NONBLOCK)
+	fd, e := installNew(d, true)
+	if e != 0 {
+		tb.Fatal(e)
+	}
+	tb.Cleanup(func() { closeFD(fd) })
+	return uintptr(fd)
+}
+
+// Reading and writing a socket with memory in the heap makes no garbage.
+func TestSocketHotPathDoesNotAllocate(t *testing.T) {
+	fd := readySocketFD(t)
+	b := make([]byte, 4096)
+	for _, nr := range []uintptr{unix.SYS_READ, unix.SYS_WRITE, unix.SYS_RECVFROM, unix.SYS_SENDTO} {
+		a := [6]uintptr{fd, uintptr(unsafe.Pointer(&b[0])), 4096}
+		if n := testing.AllocsPerRun(100, func() { Door(nr, &a) }); n != 0 {
+			t.Errorf("%s allocates %v times", CallName[nr], n)
+		}
+	}
+	if b[0] == 0 {
+		t.Error("the socket did not fill the caller's own memory")
+	}
+}
+
+func BenchmarkSocketRead(b *testing.B)  { benchmarkCall(b, unix.SYS_READ) }
+func BenchmarkSocketWrite(b *testing.B) { benchmarkCall(b, unix.SYS_WRITE) }
+
+func benchmarkCall(b *testing.B, nr uintptr) {
+	fd := readySocketFD(b)
+	buf := make([]byte, 4096)
+	a := [6]uintptr{fd, uintptr(unsafe.Pointer(&buf[0])), 4096}
+	b.ReportAllocs()
+	b.SetBytes(4096)
+	for b.Loop() {
+		Door(nr, &a)
+	}
+}
