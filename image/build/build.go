@@ -117,14 +117,15 @@ func Build(ctx context.Context, o Options) (Result, error) {
 // link compiles and links the package in the temporary folder, and says where
 // the output goes.
 func (o Options) link(ctx context.Context, tmp string) (elf []byte, output string, err error) {
-	g, err := findGo(ctx, o.Dir)
+	dir, name := o.where()
+	g, err := findGo(ctx, dir)
 	if err != nil {
 		return nil, "", err
 	}
 	var pkg *goPackage
 	var workspace, overlay string
 	err = step(o.Log, "load "+o.Package, func() error {
-		if pkg, err = g.load(ctx, o); err != nil {
+		if pkg, err = g.load(ctx, o, name); err != nil {
 			return err
 		}
 		if output, err = o.output(pkg.ImportPath); err != nil {
@@ -165,6 +166,22 @@ func (o Options) link(ctx context.Context, tmp string) (elf []byte, output strin
 	}
 	elf, err = os.ReadFile(file)
 	return elf, output, err
+}
+
+// where gives the folder to run the go command in, and the package's name there.
+// A folder is gone to, so that its own module counts, wherever it is.
+func (o Options) where() (dir, name string) {
+	slashed := filepath.ToSlash(o.Package) + "/"
+	folder := filepath.IsAbs(o.Package) || strings.HasPrefix(slashed, "./") || strings.HasPrefix(slashed, "../")
+	abs := o.Package
+	if !filepath.IsAbs(abs) {
+		abs = filepath.Join(o.Dir, abs)
+	}
+	abs, err := filepath.Abs(abs)
+	if st, statErr := os.Stat(abs); !folder || err != nil || statErr != nil || !st.IsDir() {
+		return o.Dir, o.Package
+	}
+	return abs, "."
 }
 
 // tags adds the user's build tags to a go command.

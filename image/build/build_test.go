@@ -124,6 +124,7 @@ func TestPlainModule(t *testing.T) {
 		t.Errorf("output %s, want b.vhdx", out)
 	}
 	try(t, dir, "example.com/svc/v2/cmd/b", "")
+	try(t, dir, filepath.Join(dir, "cmd", "b"), "", func(o *Options) { o.Dir = t.TempDir() })
 }
 
 func TestReproducible(t *testing.T) {

@@ -33,15 +33,15 @@ type goModule struct {
 	Main                      bool
 }
 
-// load asks about the package and all it imports, and refuses what cannot
-// become an image.
-func (g *goTool) load(ctx context.Context, o Options) (*goPackage, error) {
+// load asks about the package, of that name where the tool runs, and all it
+// imports, and refuses what cannot become an image.
+func (g *goTool) load(ctx context.Context, o Options, name string) (*goPackage, error) {
 	if o.Package == "" || strings.HasSuffix(o.Package, ".go") || strings.Contains(o.Package, "@") || strings.HasPrefix(o.Package, "-") {
 		return nil, failf("%q: give the folder or import path of one main package", o.Package)
 	}
 	// With cgo on, go list says which packages would use it.
 	args := o.tags([]string{"list", "-deps", "-json=Dir,ImportPath,Name,Standard,DepOnly,CgoFiles,Imports,Module,Error"})
-	out, words, err := g.run(ctx, g.dir, []string{"CGO_ENABLED=1"}, append(args, "--", o.Package)...)
+	out, words, err := g.run(ctx, g.dir, []string{"CGO_ENABLED=1"}, append(args, "--", name)...)
 	if err != nil {
 		return nil, orCancelled(ctx, &Error{o.Package + " cannot be loaded", words})
 	}
