@@ -35,6 +35,7 @@ type pipeNIC struct {
 	drop    func(frame []byte) bool
 	fulls   atomic.Int64
 	gone    atomic.Bool
+	hold    sync.Mutex // held: nothing is received
 }
 
 func newPipe(t testing.TB, mtu, depth int) (a, b *pipeNIC) {
@@ -60,6 +61,8 @@ func (n *pipeNIC) Start(receive func([]byte, bool), idle, room func(), link func
 		for {
 			select {
 			case f := <-n.in:
+				n.hold.Lock()
+				n.hold.Unlock() //lint:ignore SA2001 only waits for whoever holds it
 				receive(f, n.peer.offload)
 				for i := range f { // the memory is somebody else's again
 					f[i] = 0xA5

@@ -498,6 +498,45 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// A card that takes nothing makes the sender wait, and nothing is lost.
+func TestSenderWaits(t *testing.T) {
+	na, nb := newPipe(t, 1500, 4)
+	a, b := newPair(t, na, nb)
+	s := open(t, b, syscall.AF_INET, syscall.SOCK_DGRAM)
+	to := netip.AddrPortFrom(addrB, 7)
+	s.must(s.Bind(netip.AddrPortFrom(netip.IPv4Unspecified(), 7)))
+	c := open(t, a, syscall.AF_INET, syscall.SOCK_DGRAM)
+	c.must(c.Connect(to))
+	buf := make([]byte, 10)
+	send := func(i int) {
+		if _, err := c.Send([]byte(fmt.Sprint(i)), netip.AddrPort{}); err != nil {
+			t.Errorf("send %d: %v", i, err)
+		}
+	}
+	send(0)
+	s.recv(buf) // both know each other's Ethernet address
+	nb.hold.Lock()
+	const count = queueSoft + 100
+	go func() {
+		for i := range count {
+			send(i)
+		}
+	}()
+	deadline := time.Now().Add(patience)
+	for a.LinkStats().Waits == 0 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	nb.hold.Unlock()
+	for i := range count {
+		if n := s.recv(buf); string(buf[:n]) != fmt.Sprint(i) {
+			t.Fatalf("datagram %d is %q", i, buf[:n])
+		}
+	}
+	if st := a.LinkStats(); st.Waits == 0 || st.Refused != 0 {
+		t.Errorf("link %+v", st)
+	}
+}
+
 // The card goes away: senders get an error, nothing hangs.
 func TestCardGone(t *testing.T) {
 	na, nb := newPipe(t, 1500, 4)

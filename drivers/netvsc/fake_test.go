@@ -30,6 +30,8 @@ type fakeHost struct {
 	holdTx      bool // do not complete transfers
 	mute        bool // do not answer at all
 	reply       func(id uint64, reply []byte) []byte
+	mac         [6]byte            // current address
+	onFrame     func(frame []byte) // gets what the guest sends, instead of frames; h.mu is held
 
 	mu       sync.Mutex
 	cond     sync.Cond
@@ -55,7 +57,7 @@ type fakeHost struct {
 }
 
 func newFakeHost() *fakeHost {
-	h := &fakeHost{version: nvsp.Version61, sectionSize: 6144, maxPackets: 8, alignment: 3,
+	h := &fakeHost{mac: [6]byte{2, 0x15, 0x5D, 1, 2, 3}, version: nvsp.Version61, sectionSize: 6144, maxPackets: 8, alignment: 3,
 		gpadls: make(map[uint32]*Memory), byPFN: make(map[uint64]*Memory), refuse: make(map[rndis.OID]bool)}
 	h.cond.L = &h.mu
 	return h
@@ -269,7 +271,11 @@ func (h *fakeHost) transfer(id uint64, channel uint32, b []byte) {
 			v, _ := rndis.PPI32(d)
 			c = rndis.ChecksumTx(v)
 		}
-		h.frames, h.csums = append(h.frames, slices.Clone(data)), append(h.csums, c)
+		if h.onFrame != nil {
+			h.onFrame(slices.Clone(data))
+		} else {
+			h.frames, h.csums = append(h.frames, slices.Clone(data)), append(h.csums, c)
+		}
 		rest = next
 	}
 	if count > h.maxPackets {
@@ -313,7 +319,7 @@ func (h *fakeHost) control(b []byte) {
 		case m.OID == rndis.OID8023PermanentAddress:
 			info = []byte{0, 0x15, 0x5D, 1, 2, 3}
 		case m.OID == rndis.OID8023CurrentAddress:
-			info = []byte{2, 0x15, 0x5D, 1, 2, 3}
+			info = h.mac[:]
 		case m.OID == rndis.OIDGenMaximumFrameSize:
 			info = binary.LittleEndian.AppendUint32(nil, h.mtu-14)
 		case m.OID == rndis.OIDGenMediaConnectStatus:
