@@ -24,7 +24,6 @@ const (
 	RuleGPADLMemory       = "gpadl-memory"       // a page that is not RAM
 	RuleGPADLLimit        = "gpadl-limit"        // too many
 	RuleGPADLInUse        = "gpadl-in-use"       // torn down while an open channel uses it
-	RuleGPADLLeft         = "gpadl-left"         // still there at UNLOAD
 	RuleOpenState         = "open-state"         // open of an open or rescinded channel
 	RuleOpenRing          = "open-ring"          // the ring GPADL cannot be two rings
 	RuleCloseState        = "close-state"        // close of a channel that is not open
@@ -40,7 +39,6 @@ const (
 	RuleRingMemory        = "ring-memory"        // a GPA-direct range that is not RAM
 	RulePaused            = "paused"             // too many messages while paused
 	RuleDevice            = "device"             // a device's own rule; the detail names it
-	RuleUnloadOpen        = "unload-open"        // UNLOAD with channels open
 	ruleNone              = ""                   // not the guest's fault
 	maxMessageQueue       = 16                   // messages not yet handled, as in QEMU
 	maxGPADLs             = 1024                 // for one guest
