@@ -26,15 +26,22 @@ const maxControl = pageSize
 
 // calls holds the requests that wait for an answer.
 type calls struct {
-	rndis sync.Mutex // held for a whole RNDIS request: one control page
+	rndis   sync.Mutex // held for a whole RNDIS request, since there is one page
+	control *Memory    // guarded by rndis: page that control messages go out of
 
 	mu       sync.Mutex             // guards all below
 	next     uint64                 // last transaction ID used
 	waiting  map[uint64]chan []byte // by transaction ID: body of the completion
 	request  uint32                 // last RNDIS request ID used
 	answers  map[uint32]chan []byte // by request ID: RNDIS message
-	control  *Memory                // page that RNDIS control messages go out of
 	isClosed bool
+}
+
+// setControl sets the control page; nil when its memory is given back.
+func (c *calls) setControl(page *Memory) {
+	c.rndis.Lock()
+	c.control = page
+	c.rndis.Unlock()
 }
 
 // close fails all waiting calls, and all later ones.

@@ -31,9 +31,11 @@ func (n *NIC) negotiate() error {
 	if err != nil {
 		return err
 	}
-	if n.calls.control, err = n.ch.Share(1); err != nil {
+	page, err := n.ch.Share(1)
+	if err != nil {
 		return fmt.Errorf("control page: %w", err)
 	}
+	n.calls.setControl(page)
 	limits, err := n.initializeRNDIS()
 	if err != nil {
 		return err
@@ -90,7 +92,7 @@ func (n *NIC) shareReceiveBuffer() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	n.receive = mem
+	n.receive.Store(mem)
 	msg := nvsp.SharedBuffer{Type: nvsp.TypeSendReceiveBuffer, GPADL: mem.GPADL, ID: receiveBufferID}
 	b, err := n.call(msg.AppendTo(nil), n.version, what)
 	if err != nil {

@@ -469,7 +469,8 @@ func BenchmarkReceive(b *testing.B) {
 	h.mu.Lock()
 	p := h.place(nvsp.ChannelData, packetMessage(make([]byte, 1514), rndis.AppendPPI32(nil, rndis.PPIChecksum, 8)))
 	h.mu.Unlock()
-	sub := &NIC{ch: discard{h}, o: n.o, log: n.log, receive: n.receive}
+	sub := &NIC{ch: discard{h}, o: n.o, log: n.log}
+	sub.receive.Store(n.receive.Load())
 	sub.handlers.Store(n.handlers.Load())
 	batch := slices.Repeat([]Packet{p}, 16)
 	b.SetBytes(1514)

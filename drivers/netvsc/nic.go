@@ -92,10 +92,10 @@ type NIC struct {
 	version   nvsp.Version
 	mac       [6]byte
 	permanent [6]byte
-	mtu       int // bytes of IP packet
-	receive   *Memory
+	mtu       int           // bytes of IP packet
 	offload   rndis.Offload // what is switched on
 
+	receive  atomic.Pointer[Memory] // the receive buffer, nil before it is shared
 	linkUp   atomic.Bool
 	handlers atomic.Pointer[handlers]
 	stats    counters
@@ -195,9 +195,7 @@ func (n *NIC) Close() error {
 func (n *NIC) release() error {
 	err := n.ch.Close()
 	<-n.done
-	n.calls.rndis.Lock()
-	n.calls.control = nil
-	n.calls.rndis.Unlock()
+	n.calls.setControl(nil)
 	return errors.Join(err, n.ch.Free())
 }
 

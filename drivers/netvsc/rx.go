@@ -78,11 +78,12 @@ func (n *NIC) receiveTransfer(p *Packet) bool {
 		n.bad("transfer", err)
 		return false
 	}
-	if n.receive == nil || p.SetID != receiveBufferID {
+	mem := n.receive.Load()
+	if mem == nil || p.SetID != receiveBufferID {
 		n.bad("transfer", fmt.Errorf("buffer 0x%X is not the receive buffer", p.SetID))
 		return false
 	}
-	buf, ok := n.receive.Bytes, true
+	buf, ok := mem.Bytes, true
 	for _, r := range p.Ranges {
 		if uint64(r.Offset)+uint64(r.Count) > uint64(len(buf)) {
 			n.bad("range", fmt.Errorf("%d bytes at %d exceed the receive buffer of %d", r.Count, r.Offset, len(buf)))
