@@ -383,6 +383,10 @@ func prepareSteps(s setup) error {
 	if err := os.RemoveAll(modulesDir); err != nil { // gives the memory back
 		return err
 	}
+	// Held to the end: while it exists, KVM changes no code of this kernel.
+	if _, err := kvm.Pin(); err != nil {
+		return err
+	}
 	return kvm.Usable()
 }
 

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -77,6 +78,17 @@ func Start(ctx context.Context, cfg Config) (*Machine, error) {
 		return nil, err
 	}
 	defer initramfs.Close()
+	m, err := startOnce(ctx, cfg, k, initramfs)
+	if errors.Is(err, errQEMUEnded) && strings.Contains(err.Error(), "Kernel panic") {
+		// QEMU's emulation of several processors (7.2) loses a race with a kernel
+		// that changes its own code, as it does most at its start: see kvm.Pin.
+		cfg.Progress(fmt.Sprintf("%v; starting it once more", err))
+		m, err = startOnce(ctx, cfg, k, initramfs)
+	}
+	return m, err
+}
+
+func startOnce(ctx context.Context, cfg Config, k *kernel, initramfs *os.File) (*Machine, error) {
 	q, err := startQEMU(cfg, k, initramfs)
 	if err != nil {
 		return nil, err

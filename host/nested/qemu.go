@@ -29,7 +29,7 @@ const (
 
 	// kernelArgs: mitigations cost much and protect nobody here; tsc=reliable
 	// is what makes KVM's reference TSC page valid; the rest saves time at the
-	// start. A panic ends QEMU, by -no-reboot.
+	// start. A panic ends QEMU, by -no-reboot.: see startProcessors.
 	kernelArgs = "console=ttyS0 loglevel=3 panic=-1 mitigations=off tsc=reliable no5lvl nokaslr " +
 		"random.trust_cpu=on audit=0 nowatchdog cryptomgr.notests rcupdate.rcu_expedited=1 " +
 		"8250.nr_uarts=1 i8042.noprobe=1"
@@ -144,6 +144,9 @@ func (q *qemu) kill() {
 	q.conn.Close()
 }
 
+// errQEMUEnded means that the machine is gone.
+var errQEMUEnded = errors.New("QEMU ended unexpectedly")
+
 // explain turns the failure of the stream into what a person can use: QEMU's or
 // the kernel's last words when QEMU has died.
 func (q *qemu) explain(err error) error {
@@ -163,7 +166,7 @@ func (q *qemu) explain(err error) error {
 	if words == "" {
 		words = "it said nothing"
 	}
-	return fmt.Errorf("QEMU ended unexpectedly (%s): %s", how, words)
+	return fmt.Errorf("%w (%s): %s", errQEMUEnded, how, words)
 }
 
 // tail keeps the last max bytes that were written to it.
