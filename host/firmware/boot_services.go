@@ -282,8 +282,11 @@ func (f *Firmware) exitBootServices(k *call) uint64 {
 
 // stall(microseconds)
 func (f *Firmware) stall(k *call) uint64 {
-	const most = 10_000_000 // longer is a mistake of the guest, and would keep the VM from stopping
-	time.Sleep(time.Duration(min(k.regs.RCX, most)) * time.Microsecond)
+	const most = 3600_000_000 // an hour: a mistake of the guest
+	select {
+	case <-time.After(time.Duration(min(k.regs.RCX, most)) * time.Microsecond):
+	case <-f.vm.Done():
+	}
 	return efiSuccess
 }
 

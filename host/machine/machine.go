@@ -42,8 +42,8 @@ type Config struct {
 	VMBus vmbus.Options
 
 	// Console takes what the guest writes to COM1 and, before it leaves the
-	// firmware, to ConOut; nil for nowhere. It is written from the processor's
-	// thread: while it blocks, the guest stands still.
+	// firmware, to ConOut; nil for nowhere. A slow writer holds the guest up, but
+	// not the end of the run.
 	Console io.Writer
 
 	// Mask takes features out of CPUID; NoEnforce lets the guest use them all the same.
@@ -111,6 +111,9 @@ func New(cfg Config) (_ *Machine, err error) {
 	m.hv.SetServer(m.bus)
 	for _, d := range cfg.Devices {
 		m.bus.AddDevice(d)
+	}
+	if cfg.Console != nil {
+		cfg.Console = m.vm.Console(cfg.Console)
 	}
 	if m.uart, err = m.vm.AddCOM1(cfg.Console); err != nil {
 		return nil, err

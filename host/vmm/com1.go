@@ -52,7 +52,7 @@ type UART struct {
 }
 
 // AddCOM1 gives the VM its first serial port; before Run. What the guest writes
-// goes to out (nil: nowhere) on the processor's thread.
+// goes to out (nil: nowhere) on the processor's thread: see Console.
 func (m *VM) AddCOM1(out io.Writer) (*UART, error) {
 	if out == nil {
 		out = io.Discard

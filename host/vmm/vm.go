@@ -48,7 +48,10 @@ type VM struct {
 	mem   *Memory
 	vcpus []*VCPU
 	ports ports
-	hv    Hypervisor
+
+	consoles []*console
+
+	hv Hypervisor
 
 	stopping atomic.Bool
 	ended    chan struct{} // closed by the first end
@@ -107,6 +110,9 @@ func New(cfg Config) (_ *VM, err error) {
 // Close frees the VM. Run must have returned.
 func (m *VM) Close() error {
 	var errs []error
+	for _, c := range m.consoles {
+		c.end() // if it never ran
+	}
 	for _, c := range m.vcpus {
 		errs = append(errs, c.VCPU.Close())
 	}
@@ -144,15 +150,25 @@ func (m *VM) Run(ctx context.Context) (Exit, error) {
 		m.end(Exit{Kind: Stopped}, nil)
 	case <-m.ended:
 	}
+	for _, c := range m.consoles {
+		c.end()
+	}
 	for _, c := range m.vcpus {
 		c.kick()
 	}
 	wg.Wait()
+	for _, c := range m.consoles {
+		c.flush()
+	}
 	return m.exit, m.err
 }
 
 // Stop ends the run from outside.
 func (m *VM) Stop() { m.end(Exit{Kind: Stopped}, nil) }
+
+// Done is closed when the run is over, or is about to be: what waits in a handler
+// stops waiting.
+func (m *VM) Done() <-chan struct{} { return m.ended }
 
 // End ends the run with e; the first end counts. A handler that calls it returns
 // soon after: its processor does not enter the guest again.

@@ -180,3 +180,40 @@ func FuzzUART(f *testing.F) {
 		}
 	})
 }
+
+// A reader that has stopped reading holds the guest up, and lets it go at the end.
+func TestConsoleBlocks(t *testing.T) {
+	m := &VM{Log: slog.New(slog.DiscardHandler)}
+	r, w := io.Pipe()
+	defer r.Close()
+	c := m.Console(w)
+	wrote := make(chan struct{})
+	go func() {
+		c.Write(make([]byte, 4*consoleBuffer))
+		close(wrote)
+	}()
+	io.ReadFull(r, make([]byte, 10))
+	select {
+	case <-wrote:
+		t.Error("all of it was taken")
+	default:
+	}
+	m.consoles[0].end()
+	<-wrote
+}
+
+func TestConsoleFlush(t *testing.T) {
+	m := &VM{Log: slog.New(slog.DiscardHandler)}
+	var out bytes.Buffer
+	c := m.Console(&out)
+	var want bytes.Buffer
+	for i := range 100_000 {
+		c.Write([]byte{byte(i)})
+		want.WriteByte(byte(i))
+	}
+	m.consoles[0].end()
+	m.consoles[0].flush()
+	if !bytes.Equal(out.Bytes(), want.Bytes()) {
+		t.Errorf("%d bytes arrived of %d", out.Len(), want.Len())
+	}
+}
