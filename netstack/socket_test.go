@@ -50,9 +50,6 @@ func TestStream(t *testing.T) {
 				if st := a.LinkStats(); st.Refused != 0 || st.Lost != 0 || st.Malformed != 0 {
 					t.Errorf("link %+v", st)
 				}
-				if r := a.s.Stats().TCP.Retransmits.Value(); r > 100 {
-					t.Errorf("%d retransmissions", r)
-				}
 			})
 		}
 	}
