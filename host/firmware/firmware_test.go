@@ -347,3 +347,50 @@ func TestReadBootImage(t *testing.T) {
 		t.Errorf("no disk: %v", err)
 	}
 }
+
+// FuzzReadBootImage changes bytes of a good disk: pairs of a place among the
+// sectors that are in use, and a value.
+func FuzzReadBootImage(f *testing.F) {
+	efi := hosttest.Hello.Image()
+	good := disk(f, efi)
+	var used []int // the sectors that are not all zero
+	for i := 0; i < len(good); i += sectorSize {
+		if !bytes.Equal(good[i:i+sectorSize], make([]byte, sectorSize)) {
+			used = append(used, i)
+		}
+	}
+	f.Add([]byte{0, 2, 0, 0, 0xFF})
+	f.Fuzz(func(t *testing.T, edits []byte) {
+		d := patched{bytes.NewReader(good), map[int64]byte{}}
+		for ; len(edits) >= 5; edits = edits[5:] {
+			at := int(le.Uint32(edits)) % (len(used) * sectorSize)
+			d.bytes[int64(used[at/sectorSize]+at%sectorSize)] = edits[4]
+		}
+		// Whoever changes the header also gets the checksum right.
+		h := make([]byte, sectorSize)
+		d.ReadAt(h, sectorSize)
+		if n := le.Uint32(h[12:]); n <= sectorSize {
+			le.PutUint32(h[16:], 0)
+			for i, b := range le.AppendUint32(nil, crc32.ChecksumIEEE(h[:n])) {
+				d.bytes[sectorSize+16+int64(i)] = b
+			}
+		}
+		_, _ = ReadBootImage(d, int64(len(good)))
+	})
+}
+
+// patched is a disk with other bytes in some places.
+type patched struct {
+	disk  *bytes.Reader
+	bytes map[int64]byte
+}
+
+func (d patched) ReadAt(p []byte, off int64) (int, error) {
+	n, err := d.disk.ReadAt(p, off)
+	for at, b := range d.bytes {
+		if at >= off && at-off < int64(n) {
+			p[at-off] = b
+		}
+	}
+	return n, err
+}
