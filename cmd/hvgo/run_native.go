@@ -89,6 +89,9 @@ func (p *runPlan) assemble(g *guest, console io.Writer) error {
 
 // devices are what the guest finds on its VMBus.
 func (p *runPlan) devices(g *guest) ([]vmbus.Device, error) {
+	if len(p.publish) > 0 {
+		return nil, errors.New("--publish: guests have no network card yet")
+	}
 	devices := []vmbus.Device{g.shutdown}
 	if !p.noDisk {
 		c, err := storvsp.New(storvsp.Options{})
