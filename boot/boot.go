@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,8 +58,10 @@ type machine struct {
 
 	leased <-chan struct{} // closed when there is an address
 
-	mu          sync.Mutex
+	mu          sync.Mutex // guards all below
 	controllers []*storvsc.Controller
+	nic         *netvsc.NIC
+	shutdown    *ic.Shutdown
 }
 
 // startNetwork makes the network stack, with the loopback interface only.
@@ -101,11 +104,14 @@ func (m *machine) connect() (err error) {
 // attach opens all devices that the host offered: disks and network at the
 // same time, since both wait for the host more than they compute.
 func (m *machine) attach() {
-	trap.BeforeExit = func(int) { m.flush() }
+	trap.BeforeExit = func(int) { m.stop() }
 	for _, o := range m.bus.Find(wire.InterfaceShutdown) {
-		if _, err := ic.Attach(m.bus, o, m.log, m.shutDown); err != nil {
+		s, err := ic.Attach(m.bus, o, m.log, m.shutDown)
+		if err != nil {
 			say("shutdown service: %v", err)
+			continue
 		}
+		m.shutdown = s
 	}
 	var wg sync.WaitGroup
 	wg.Go(m.attachDisks)
@@ -165,6 +171,9 @@ func (m *machine) attachNetwork() {
 		say("network card: %v", err)
 		return
 	}
+	m.mu.Lock()
+	m.nic = nic
+	m.mu.Unlock()
 	mac := nic.MAC()
 	say("network card %x:%x:%x:%x:%x:%x, NVSP %v, MTU %d", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], nic.Version(), nic.MTU())
 	if len(offers) > 1 {
@@ -180,8 +189,9 @@ func (m *machine) attachNetwork() {
 // flush makes all that was written to the disks durable.
 func (m *machine) flush() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, c := range m.controllers {
+	controllers := slices.Clone(m.controllers)
+	m.mu.Unlock()
+	for _, c := range controllers {
 		for _, d := range c.Disks() {
 			if d.ReadOnly() {
 				continue
@@ -190,6 +200,37 @@ func (m *machine) flush() {
 				say("flush: %v", err)
 			}
 		}
+	}
+}
+
+// stopWait bounds stop: what the host does not answer to cannot be waited for.
+const stopWait = 3 * time.Second
+
+// stop gives the devices back to the host before the machine ends.
+func (m *machine) stop() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.flush()
+		m.stack.Close()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.nic != nil {
+			m.nic.Close()
+		}
+		for _, c := range m.controllers {
+			c.Close()
+		}
+		if m.shutdown != nil {
+			m.shutdown.Close()
+		}
+		if m.bus.Unload() == nil {
+			trap.VMBusConnection = 0
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(stopWait):
 	}
 }
 

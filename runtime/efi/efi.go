@@ -7,6 +7,8 @@
 package efi
 
 import (
+	"unsafe"
+
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
 )
@@ -24,6 +26,9 @@ const (
 // resetSystem is the address of the service, identity the page tables that
 // map the firmware where it believes to be.
 var resetSystem, identity uintptr
+
+// tls stands for the running thread's thread-local storage.
+var tls [2]uintptr
 
 func call(fn uintptr, a, b, c, d, e uint64) uint64
 
@@ -45,6 +50,9 @@ func Reset(kind, status uint64) {
 	ring0.Cli()
 	if resetSystem != 0 {
 		if identity != 0 {
+			// Go code looks at -8(FS) behind each call of assembly; the
+			// thread's own word is not mapped where firmware runs.
+			ring0.Wrmsr(ring0.MSRFSBase, uint64(uintptr(unsafe.Pointer(&tls))+8))
 			shareUpperHalf()
 			ring0.SetCR3(uint64(identity))
 		}
