@@ -376,6 +376,11 @@ func TestConformDatagram(t *testing.T) {
 		k.settle(b)
 		k.do("read", unix.SYS_READ, b, buf, 100)
 		k.note("%q", buf[:5])
+		iov[1].Len = 70000
+		big := make([]byte, 70000)
+		iov[1].Base = &big[0]
+		k.do("writev too long", unix.SYS_WRITEV, a, unsafe.Pointer(&iov[0]), 2)
+		iov[1].Len = 3
 		k.do("write empty", unix.SYS_WRITE, a, buf, 0)
 		k.settle(b)
 		k.do("recv empty", unix.SYS_RECVFROM, b, buf, 100, 0, 0, 0)

@@ -266,9 +266,10 @@ var unserved [MaxCall]atomic.Bool
 
 // Unserved logs, once for each number, that a system call was answered with ENOSYS. Goroutine context.
 func Unserved(nr uintptr) {
-	if nr >= MaxCall || CallName[nr] == "" {
-		slog.Warn("linux: unknown system call", "number", nr)
-	} else if !unserved[nr].Swap(true) {
+	if nr >= MaxCall {
+		nr = MaxCall - 1 // all that are out of range count as one
+	}
+	if !unserved[nr].Swap(true) {
 		slog.Warn("linux: system call is not served", "name", CallName[nr], "number", nr)
 	}
 }

@@ -201,7 +201,10 @@ func closeFD(fd int) syscall.Errno {
 	}
 	if d == nil {
 		files.mu.Unlock()
-		if _, _, ok := FDKind(fd); !ok || fd < 0 || fd >= FDLimit {
+		if fd < 0 || fd >= FDLimit {
+			return syscall.EBADF
+		}
+		if _, _, ok := FDKind(fd); !ok {
 			return syscall.EBADF
 		}
 		FreeFD(fd)

@@ -17,6 +17,10 @@ const (
 	KindDoor          // devices, files, sockets, pipes: this side keeps the open file description
 )
 
+// NotPollable is what LevelFD and Ready say of regular files, directories and disks: reading and writing
+// them never has to wait, so that epoll_ctl does not take them. Package os relies on that.
+const NotPollable = 1 << 31
+
 // Hooks into the trap side. boot sets them before the program runs; until then nothing is on a stack,
 // no memory is valid and no descriptor can be had.
 var (
@@ -52,7 +56,7 @@ var (
 	NotifyFD = func(fd int, ready uint32) {}
 
 	// LevelFD tells epoll the readiness of fd without an edge: for level-triggered entries, and for
-	// those that are added later.
+	// those that are added later. NotPollable stands for a file that epoll_ctl refuses with EPERM.
 	LevelFD = func(fd int, ready uint32) {}
 )
 

@@ -11,6 +11,10 @@ import (
 // Socket is one socket of a network stack. No method blocks: an operation that cannot go on returns
 // EAGAIN and readiness is told through Notify. Errors are syscall.Errno; any other error counts as
 // EIO. Methods may be called from several goroutines at once.
+//
+// Addresses of an AF_INET6 socket may be IPv4 ones, plain or mapped (::ffff:1.2.3.4): they arrive as the
+// program gave them and are shown to it as mapped ones, whichever form is returned. A zone is the
+// interface's number in decimal.
 type Socket interface {
 	// Bind gives the socket its local address. An invalid (zero) address stands for the unspecified
 	// one of the socket's domain, port 0 for any free port.

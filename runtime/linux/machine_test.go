@@ -247,3 +247,15 @@ func TestDoorServesItsLeaf(t *testing.T) {
 	}
 	umask.Store(0o022)
 }
+
+// Package os learns from epoll_ctl's EPERM that a file needs no poller.
+func TestFilesAreNotPollable(t *testing.T) {
+	k := &kernel{t: t, name: "door", raw: Door}
+	fd := k.open("/etc/hosts", unix.O_RDONLY)
+	if ready, ok := Ready(fd); ready != NotPollable || !ok || fakeFDs.level[fd] != NotPollable {
+		t.Errorf("readiness %#x, told %#x, want NotPollable", ready, fakeFDs.level[fd])
+	}
+	if _, ok := Ready(badFD); ok {
+		t.Error("a free descriptor is ready")
+	}
+}

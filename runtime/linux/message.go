@@ -277,9 +277,6 @@ func sendMessage(d *description, s *socket, at ref, flags int) (int, syscall.Err
 		}
 		return send(d, s, b, flags, to)
 	}
-	if s.typ == syscall.SOCK_DGRAM && vectorsLen(m.vectors) > maxDatagram {
-		return 0, syscall.EMSGSIZE
-	}
 	if s.typ == syscall.SOCK_STREAM {
 		return sendVectors(d, s, m.vectors, flags)
 	}

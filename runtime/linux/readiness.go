@@ -8,8 +8,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // readiness passes the changes of one stream on, to epoll through the hooks and to goroutines that block
@@ -44,7 +42,7 @@ func (d *description) attach(fd int) {
 	defer d.readiness.mu.Unlock()
 	d.readiness.fds = append(d.readiness.fds, fd)
 	if d.stream == nil {
-		LevelFD(fd, unix.EPOLLIN|unix.EPOLLOUT) // a file is always ready
+		LevelFD(fd, NotPollable)
 	}
 }
 
@@ -83,7 +81,7 @@ func Ready(fd int) (ready uint32, ok bool) {
 	}
 	defer d.put()
 	if d.stream == nil {
-		return unix.EPOLLIN | unix.EPOLLOUT, isDoorFile(d)
+		return NotPollable, isDoorFile(d)
 	}
 	return d.stream.ready(), true
 }

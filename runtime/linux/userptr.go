@@ -116,8 +116,11 @@ func (r ref) vectors(count int) ([]vector, syscall.Errno) {
 	return vs, 0
 }
 
-// gather copies all of vs into one slice.
+// gather copies all of vs into one slice, as long as a datagram may be.
 func gather(vs []vector) ([]byte, syscall.Errno) {
+	if vectorsLen(vs) > maxDatagram {
+		return nil, syscall.EMSGSIZE
+	}
 	b := make([]byte, 0, vectorsLen(vs))
 	for _, v := range vs {
 		p, e := v.base.in(v.n)
