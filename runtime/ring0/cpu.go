@@ -25,13 +25,6 @@ const (
 	FDDoor    = 4
 )
 
-// Offsets into the Go runtime's g and m, of Go 1.26. layout_test.go compares
-// them with the DWARF of a program that the installed toolchain built.
-const (
-	gM    = 48  // g.m
-	mCurg = 184 // m.curg
-)
-
 // Model-specific registers of the processor itself (Intel SDM volume 4).
 const (
 	MSRApicBase = 0x1b

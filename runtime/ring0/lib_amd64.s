@@ -177,3 +177,8 @@ TEXT ·StopForever(SB),NOSPLIT,$0-0
 	CLI
 	HLT
 	JMP -2(PC)
+
+TEXT ·Getg(SB),NOSPLIT,$0-8
+	MOVQ (TLS), AX
+	MOVQ AX, ret+0(FP)
+	RET

@@ -7,22 +7,9 @@ import (
 	_ "unsafe" // for go:linkname
 
 	"github.com/hvgo/hvgo/runtime/linux"
+	"github.com/hvgo/hvgo/runtime/ring0"
 	"golang.org/x/sys/unix"
 )
-
-// gHead is the beginning of the Go runtime's g, of Go 1.26; layout_test.go
-// has a test that compares these offsets with the installed toolchain's.
-type gHead struct {
-	lo, hi               uintptr // stack bounds
-	_                    [4]uintptr
-	m                    uintptr // 48
-	_                    [6]uintptr
-	syscallsp, syscallpc uintptr // 104; set between entersyscall and exitsyscall
-	syscallbp            uintptr
-}
-
-//go:noescape
-func getg() *gHead
 
 // doorEntry is where ring0's trapSyscall goes; assembly only.
 func doorEntry()
@@ -43,21 +30,21 @@ func reentersyscall(pc, sp, bp uintptr)
 //
 //go:nosplit
 func passDoor(nr uintptr, a *[6]uintptr) uintptr {
-	g := getg()
-	if g.syscallsp == 0 {
+	g := ring0.Getg()
+	if g.SyscallSP == 0 {
 		return throughDoor(nr, a)
 	}
-	pc, sp, bp := g.syscallpc, g.hi-g.syscallsp, g.syscallbp
+	pc, sp, bp := g.SyscallPC, g.Hi-g.SyscallSP, g.SyscallBP
 	if bp != 0 {
-		bp = g.hi - bp
+		bp = g.Hi - bp
 	}
 	exitsyscall()
 	r := throughDoor(nr, a)
-	g = getg()
+	g = ring0.Getg()
 	if bp != 0 {
-		bp = g.hi - bp
+		bp = g.Hi - bp
 	}
-	reentersyscall(pc, g.hi-sp, bp)
+	reentersyscall(pc, g.Hi-sp, bp)
 	return r
 }
 
@@ -81,9 +68,9 @@ var BeforeExit = func(status int) {}
 //
 //go:nosplit
 func onGoroutineStack(addr uintptr) bool {
-	g := getg()
-	return addr >= g.lo && addr < g.hi
+	g := ring0.Getg()
+	return addr >= g.Lo && addr < g.Hi
 }
 
 //go:nosplit
-func goroutineStackHi() uintptr { return getg().hi }
+func goroutineStackHi() uintptr { return ring0.Getg().Hi }

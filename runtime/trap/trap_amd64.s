@@ -29,12 +29,6 @@ TEXT ·doorEntry(SB),NOSPLIT,$72-0
 	XORPS X15, X15
 	RET
 
-// func getg() *gHead
-TEXT ·getg(SB),NOSPLIT,$0-8
-	MOVQ (TLS), AX
-	MOVQ AX, ret+0(FP)
-	RET
-
 // func Kernel(call, a, b, c uintptr) int
 TEXT ·Kernel(SB),NOSPLIT,$0-40
 	MOVQ call+0(FP), AX

@@ -1,0 +1,28 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ring0
+
+// What hvgo knows of the inside of Go 1.26's runtime. layout_test.go compares
+// it with the DWARF of a program that the installed toolchain built, so a
+// release that differs is noticed before it is used.
+
+// G is the beginning of the runtime's g.
+type G struct {
+	Lo, Hi                          uintptr // stack bounds
+	_                               [4]uintptr
+	M                               uintptr
+	_                               [6]uintptr
+	SyscallSP, SyscallPC, SyscallBP uintptr // set between entersyscall and exitsyscall
+}
+
+// Offsets that entry_amd64.s needs.
+const (
+	gM    = 48  // g.m
+	mCurg = 184 // m.curg
+)
+
+// Getg gives the running thread's g.
+//
+//go:noescape
+func Getg() *G
