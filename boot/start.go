@@ -19,9 +19,12 @@ import (
 const bootStackBytes = 64 << 10
 
 var (
+	//lint:ignore U1000 entry_amd64.s uses it
 	bootStack [bootStackBytes]byte
-	bootG     [512]byte
-	bootTLS   [2]uintptr
+	//lint:ignore U1000 entry_amd64.s uses it
+	bootG [512]byte
+	//lint:ignore U1000 entry_amd64.s uses it
+	bootTLS [2]uintptr
 )
 
 // cpu0 is the first processor's data.
@@ -29,6 +32,8 @@ var cpu0 ring0.CPU
 
 // start brings the machine up and does not return. It runs on bootStack; see
 // the package comment for what it may not do.
+//
+//lint:ignore U1000 entry_amd64.s calls it
 func start(handle, table uintptr) {
 	serial.Init()
 	fw := firmware{handle, table, word(table + sysBoot), word(table + sysRuntime)}

@@ -42,12 +42,9 @@ func Detect(i *Info) {
 	i.Recommendations, _, _, _ = ring0.Cpuid(tlfs.LeafRecommendations, 0)
 }
 
-// required are the MSRs without which hvgo cannot work. PostMessages and
-// SignalEvents are not asked for: hosts exist that serve both and say neither.
-const required = tlfs.AccessHypercall | tlfs.AccessSynic | tlfs.AccessStimer
-
 // Missing names the first thing that hvgo needs and this hypervisor lacks, or
-// is empty.
+// is empty. PostMessages and SignalEvents are not asked for: hosts exist that
+// serve both and say neither.
 //
 //go:nosplit
 func (i *Info) Missing() string {

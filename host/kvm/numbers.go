@@ -11,7 +11,7 @@ const (
 	dirRead  = 2 << 30 // kernel to user space
 	kvmIO    = 0xAE00
 
-	ioGetAPIVersion       = kvmIO | 0x00
+	ioGetAPIVersion       = kvmIO
 	ioCreateVM            = kvmIO | 0x01
 	ioCheckExtension      = kvmIO | 0x03
 	ioGetVCPUMmapSize     = kvmIO | 0x04

@@ -75,9 +75,9 @@ type Route struct {
 }
 
 type memoryRegion struct {
-	slot, flags uint32
-	gpa, size   uint64
-	userAddr    uint64
+	slot, _   uint32
+	gpa, size uint64
+	userAddr  uint64
 }
 
 type irqLevel struct{ gsi, level uint32 }
@@ -88,9 +88,9 @@ type irqfd struct {
 }
 
 type enableCap struct {
-	cap, flags uint32
-	args       [4]uint64
-	_          [64]byte
+	cap, _ uint32
+	args   [4]uint64
+	_      [64]byte
 }
 
 type hypervEventFD struct {
@@ -103,9 +103,9 @@ type hypervEventFD struct {
 // routingEntry is struct kvm_irq_routing_entry. For an I/O APIC a is the chip
 // and b the pin; for a SINT a is the virtual processor and b the SINT.
 type routingEntry struct {
-	gsi, kind, flags, _ uint32
-	a, b                uint32
-	_                   [6]uint32
+	gsi, kind, _, _ uint32
+	a, b            uint32
+	_               [6]uint32
 }
 
 // Control register and EFER bits of 64-bit mode (Intel SDM volume 3, 2.5 and 4.1).

@@ -5,8 +5,8 @@ package kvm
 
 // xcrs is struct kvm_xcrs.
 type xcrs struct {
-	n, flags uint32
-	xcr      [16]struct {
+	n, _ uint32
+	xcr  [16]struct {
 		number, _ uint32
 		value     uint64
 	}

@@ -223,10 +223,14 @@ func handleTrap(f *Frame)
 //go:linkname handleSyscall github.com/hvgo/hvgo/runtime/trap.handleSyscall
 func handleSyscall(f *Frame)
 
+// trap and syscall are what entry_amd64.s calls.
+//
 //go:nosplit
+//lint:ignore U1000 entry_amd64.s calls it
 func trap(f *Frame) { handleTrap(f) }
 
 //go:nosplit
+//lint:ignore U1000 entry_amd64.s calls it
 func syscall(f *Frame) { handleSyscall(f) }
 
 // HasRdrand tells whether Rdrand is there.

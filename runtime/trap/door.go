@@ -12,6 +12,8 @@ import (
 )
 
 // doorEntry is where ring0's trapSyscall goes; assembly only.
+//
+//lint:ignore U1000 ring0's entry_amd64.s jumps to it
 func doorEntry()
 
 //go:linkname exitsyscall runtime.exitsyscall
@@ -29,6 +31,7 @@ func reentersyscall(pc, sp, bp uintptr)
 // Nosplit, because everything from the trap to exitsyscall is.
 //
 //go:nosplit
+//lint:ignore U1000 trap_amd64.s calls it
 func passDoor(nr uintptr, a *[6]uintptr) uintptr {
 	g := ring0.Getg()
 	if g.SyscallSP == 0 {

@@ -4,6 +4,8 @@
 package trap
 
 import (
+	_ "unsafe" // for go:linkname
+
 	"github.com/hvgo/hvgo/hv"
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
@@ -14,6 +16,7 @@ import (
 // handleTrap serves exceptions and interrupts. Trap context.
 //
 //go:nosplit
+//go:linkname handleTrap github.com/hvgo/hvgo/runtime/trap.handleTrap
 func handleTrap(f *ring0.Frame) {
 	if f.Vector >= ring0.FirstInterrupt {
 		interrupt(f)

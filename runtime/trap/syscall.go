@@ -38,6 +38,7 @@ const pid = 1
 // handleSyscall serves a call on the running thread's trap stack. Trap context.
 //
 //go:nosplit
+//go:linkname handleSyscall github.com/hvgo/hvgo/runtime/trap.handleSyscall
 func handleSyscall(f *ring0.Frame) {
 	sched.Stats.Syscalls++
 	if f.RAX == unix.SYS_RT_SIGRETURN {
