@@ -1,0 +1,26 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package netvsp is the host's synthetic network card (NetVSP): a device of
+// host/vmbus that speaks NVSP and RNDIS with the guest and exchanges Ethernet
+// frames with a network of the caller's (Frames), such as host/usernet.
+//
+//	host/vmbus.Channel --> session.go:   one packet of the guest's at a time
+//	                   --> negotiate.go: version, NDIS config, shared buffers
+//	                   --> control.go:   RNDIS requests; oid.go, offload.go
+//	                   --> transmit.go:  frames of the guest's --> Frames.Transmit
+//	NIC.Deliver --> bounded queue --> deliver.go: frames in the receive buffer,
+//	                   several in one transfer --> guest
+//
+// The receive buffer is divided into equal slots, one frame in each. A slot is
+// the guest's from the transfer until the guest completes it. While the guest has
+// all slots the queue fills, and Deliver refuses: back-pressure reaches the
+// network, and nothing is lost in between.
+//
+// The card is strict: messages out of order are refused, every length, index and
+// offset of the guest's is checked against memory that it shared, and each broken
+// rule is reported by name (Rule constants) to the server's Options.Strict. All
+// that the guest wrote is copied before it is looked at.
+//
+// Behaviour follows OpenVMM's netvsp where Microsoft's documents are silent.
+package netvsp
