@@ -24,6 +24,9 @@ func (readySocket) Ready() uint32       { return unix.EPOLLIN | unix.EPOLLOUT }
 func (readySocket) Notify(func(uint32)) {}
 func (readySocket) Close() error        { return nil }
 
+// inHeap keeps memory out of the test's stack, which would move away under an address kept as a number.
+var inHeap []byte
+
 func readySocketFD(tb testing.TB) uintptr {
 	d := newStream(newSocket(readySocket{}, unix.AF_INET, unix.SOCK_STREAM, 0), syscall.O_RDWR|syscall.O_NONBLOCK)
 	fd, e := installNew(d, true)
@@ -38,6 +41,7 @@ func readySocketFD(tb testing.TB) uintptr {
 func TestSocketHotPathDoesNotAllocate(t *testing.T) {
 	fd := readySocketFD(t)
 	b := make([]byte, 4096)
+	inHeap = b
 	for _, nr := range []uintptr{unix.SYS_READ, unix.SYS_WRITE, unix.SYS_RECVFROM, unix.SYS_SENDTO} {
 		a := [6]uintptr{fd, uintptr(unsafe.Pointer(&b[0])), 4096}
 		if n := testing.AllocsPerRun(100, func() { Door(nr, &a) }); n != 0 {
@@ -55,6 +59,7 @@ func BenchmarkSocketWrite(b *testing.B) { benchmarkCall(b, unix.SYS_WRITE) }
 func benchmarkCall(b *testing.B, nr uintptr) {
 	fd := readySocketFD(b)
 	buf := make([]byte, 4096)
+	inHeap = buf
 	a := [6]uintptr{fd, uintptr(unsafe.Pointer(&buf[0])), 4096}
 	b.ReportAllocs()
 	b.SetBytes(4096)

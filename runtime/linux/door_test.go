@@ -189,11 +189,15 @@ func (k *kernel) path(name string) string {
 	return k.dir + "/" + name
 }
 
+// conformed counts the comparisons made, to give each a directory of its own.
+var conformed int
+
 // conform runs the same calls on Linux and through the door, and compares what was noted.
 func conform(t *testing.T, script func(k *kernel)) {
 	t.Helper()
 	logs := make([][]string, 2)
-	ours := fmt.Sprintf("/tmp/%s", strings.ReplaceAll(t.Name(), "/", "_"))
+	conformed++
+	ours := fmt.Sprintf("/tmp/%d-%s", conformed, strings.ReplaceAll(t.Name(), "/", "_"))
 	for i, k := range []*kernel{
 		{name: "linux", raw: onHost, dir: filepath.Clean(t.TempDir())},
 		{name: "door", raw: Door, dir: ours},

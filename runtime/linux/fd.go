@@ -149,10 +149,9 @@ func newStream(s stream, flags uint32) *description {
 }
 
 // reserve takes the lowest free descriptor from min on. Until publish nothing is behind it.
-func reserve(kind uint8, cloexec bool, min int) (int, syscall.Errno) {
-	var flags uint32
+func reserve(kind uint8, flags uint32, cloexec bool, min int) (int, syscall.Errno) {
 	if cloexec {
-		flags = syscall.O_CLOEXEC
+		flags |= syscall.O_CLOEXEC
 	}
 	fd := AllocFD(kind, flags, min)
 	if fd < 0 {
@@ -178,7 +177,11 @@ func publish(d *description, fd int) {
 
 // install gives d a descriptor, the lowest free one from min on.
 func install(d *description, cloexec bool, min int) (int, syscall.Errno) {
-	fd, e := reserve(KindDoor, cloexec, min)
+	var flags uint32
+	if d.stream == nil {
+		flags = NotPollable
+	}
+	fd, e := reserve(KindDoor, flags, cloexec, min)
 	if e == 0 {
 		publish(d, fd)
 	}
@@ -228,11 +231,22 @@ func sysCloseRange(c *call) (int, syscall.Errno) {
 	for fd := first; fd <= last && fd < uint(FDLimit); fd++ {
 		if flags&unix.CLOSE_RANGE_CLOEXEC == 0 {
 			closeFD(int(fd))
-		} else if _, _, ok := FDKind(int(fd)); ok {
-			SetFDFlags(int(fd), syscall.O_CLOEXEC)
+		} else {
+			setCloexec(int(fd), true)
 		}
 	}
 	return 0, 0
+}
+
+// setCloexec sets or clears close-on-exec and leaves the other flags of the descriptor alone.
+func setCloexec(fd int, on bool) {
+	_, flags, ok := FDKind(fd)
+	if flags &^= syscall.O_CLOEXEC; on {
+		flags |= syscall.O_CLOEXEC
+	}
+	if ok {
+		SetFDFlags(fd, flags)
+	}
 }
 
 func sysDup(c *call) (int, syscall.Errno) { return dupFD(c.arg[0], false, 0) }
@@ -289,7 +303,7 @@ func dupTo(oldFD, newFD uintptr, cloexec bool) (int, syscall.Errno) {
 	if isDoorFile(d) {
 		fd, e = install(d, cloexec, to)
 	} else {
-		fd, e = reserve(KindConsole, cloexec, to)
+		fd, e = reserve(KindConsole, 0, cloexec, to)
 	}
 	if e == 0 && fd != to { // somebody opened a file in between: Linux has the same race and this answer
 		closeFD(fd)
@@ -324,11 +338,7 @@ func sysFcntl(c *call) (int, syscall.Errno) {
 		}
 		return 0, 0
 	case syscall.F_SETFD:
-		if arg&syscall.FD_CLOEXEC != 0 {
-			SetFDFlags(fd, syscall.O_CLOEXEC)
-		} else {
-			SetFDFlags(fd, 0)
-		}
+		setCloexec(fd, arg&syscall.FD_CLOEXEC != 0)
 		return 0, 0
 	case syscall.F_GETFL:
 		return int(d.flags.Load()), 0

@@ -51,6 +51,7 @@ func FuzzSockaddr(f *testing.F) {
 			s.typ = syscall.SOCK_STREAM
 		}
 		raw = append(raw, 0)
+		inHeap = raw
 		a, e := loadSockaddr(ref{v: uintptr(unsafe.Pointer(&raw[0]))}, len(raw)-1)
 		if e != 0 {
 			return
@@ -73,6 +74,7 @@ func FuzzDoor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) {
 		k := &kernel{t: t, raw: Door}
 		mem := append(append([]byte{}, script...), make([]byte, 1<<12)...)
+		inHeap = mem
 		at := uintptr(unsafe.Pointer(&mem[0]))
 		defer func(v func(uintptr, uintptr, bool) bool) { Valid = v }(Valid)
 		Valid = func(a, n uintptr, _ bool) bool {

@@ -17,8 +17,8 @@ const (
 	KindDoor          // devices, files, sockets, pipes: this side keeps the open file description
 )
 
-// NotPollable is what LevelFD and Ready say of regular files, directories and disks: reading and writing
-// them never has to wait, so that epoll_ctl does not take them. Package os relies on that.
+// NotPollable is the flag of regular files, directories and disks in the descriptor table: reading and
+// writing them never has to wait, so that epoll_ctl refuses them with EPERM. Package os relies on that.
 const NotPollable = 1 << 31
 
 // Hooks into the trap side. boot sets them before the program runs; until then nothing is on a stack,
@@ -35,8 +35,8 @@ var (
 	// count as valid.
 	Valid = func(addr, n uintptr, write bool) bool { return false }
 
-	// AllocFD takes the lowest free descriptor that is at least min and returns it, or -EMFILE. flags
-	// is syscall.O_CLOEXEC or 0.
+	// AllocFD takes the lowest free descriptor that is at least min and returns it, or -EMFILE. Of the
+	// flags this side uses syscall.O_CLOEXEC and NotPollable.
 	AllocFD = func(kind uint8, flags uint32, min int) int { return -int(syscall.EMFILE) }
 
 	// FDLimit is one more than the highest descriptor that AllocFD can give (RLIMIT_NOFILE).
@@ -48,7 +48,7 @@ var (
 	// FDKind tells kind and flags of fd; ok is false for a free or impossible descriptor.
 	FDKind = func(fd int) (kind uint8, flags uint32, ok bool) { return KindFree, 0, false }
 
-	// SetFDFlags sets the flags of fd (syscall.O_CLOEXEC or 0).
+	// SetFDFlags sets the flags of fd.
 	SetFDFlags = func(fd int, flags uint32) {}
 
 	// NotifyFD tells epoll that fd's readiness changed or that more arrived, with the readiness now: an
@@ -56,7 +56,7 @@ var (
 	NotifyFD = func(fd int, ready uint32) {}
 
 	// LevelFD tells epoll the readiness of fd without an edge: for level-triggered entries, and for
-	// those that are added later. NotPollable stands for a file that epoll_ctl refuses with EPERM.
+	// those that are added later.
 	LevelFD = func(fd int, ready uint32) {}
 )
 

@@ -21,7 +21,7 @@ type Socket interface {
 	Bind(local netip.AddrPort) error
 
 	// Connect starts a connection (stream: EINPROGRESS, then EPOLLOUT readiness and SO_ERROR; EALREADY
-	// while it lasts, EISCONN afterwards) or sets the default peer (datagram). The zero AddrPort
+	// while it lasts, nil once when it is there, EISCONN afterwards) or sets the default peer (datagram). The zero AddrPort
 	// dissolves the association of a datagram socket.
 	Connect(remote netip.AddrPort) error
 

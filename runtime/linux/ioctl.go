@@ -30,10 +30,10 @@ func sysIoctl(c *call) (int, syscall.Errno) {
 	fd, arg := int(uint32(c.arg[0])), c.ptr(2)
 	switch uint32(c.arg[1]) {
 	case fioclex:
-		SetFDFlags(fd, syscall.O_CLOEXEC)
+		setCloexec(fd, true)
 		return 0, 0
 	case fionclex:
-		SetFDFlags(fd, 0)
+		setCloexec(fd, false)
 		return 0, 0
 	case fionbio:
 		on, e := arg.loadU32()

@@ -5,6 +5,7 @@ package linux
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"regexp"
 	"slices"
@@ -237,6 +238,8 @@ func TestTable(t *testing.T) {
 
 // Every call that the table sends through the door is served there, and no other.
 func TestDoorServesItsLeaf(t *testing.T) {
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	k := &kernel{t: t, name: "door", raw: Door}
 	for nr, leaf := range Leaf {
 		_, e := k.call(uintptr(nr), -1, badPage, badPage, badPage, badPage, badPage)
@@ -252,8 +255,9 @@ func TestDoorServesItsLeaf(t *testing.T) {
 func TestFilesAreNotPollable(t *testing.T) {
 	k := &kernel{t: t, name: "door", raw: Door}
 	fd := k.open("/etc/hosts", unix.O_RDONLY)
-	if ready, ok := Ready(fd); ready != NotPollable || !ok || fakeFDs.level[fd] != NotPollable {
-		t.Errorf("readiness %#x, told %#x, want NotPollable", ready, fakeFDs.level[fd])
+	k.call(unix.SYS_FCNTL, fd, unix.F_SETFD, unix.FD_CLOEXEC)
+	if _, ok := Ready(fd); ok || fakeFDs.flags[fd] != NotPollable|unix.O_CLOEXEC {
+		t.Errorf("flags %#x, want NotPollable and O_CLOEXEC", fakeFDs.flags[fd])
 	}
 	if _, ok := Ready(badFD); ok {
 		t.Error("a free descriptor is ready")

@@ -197,7 +197,7 @@ func sysOpen(dirfd int, at ref, flags, mode uint32) (int, syscall.Errno) {
 	cloexec := flags&syscall.O_CLOEXEC != 0
 	if node.cons && flags&unix.O_PATH == 0 {
 		node.opens.Add(-1)
-		return reserve(KindConsole, cloexec, 0)
+		return reserve(KindConsole, 0, cloexec, 0)
 	}
 	d := &description{node: node, path: name}
 	d.refs.Store(1)

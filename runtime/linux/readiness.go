@@ -12,9 +12,13 @@ import (
 
 // readiness passes the changes of one stream on, to epoll through the hooks and to goroutines that block
 // in the door. Its lock is taken inside the stream's own locks and is never held while calling a stream.
+//
+// A stream that is fed by several goroutines may tell changes out of order. So a change only adds to what
+// is known to be ready; what is no longer ready is found out by settle, whenever a call met EAGAIN.
 type readiness struct {
 	mu      sync.Mutex
 	fds     []int           // descriptors epoll may watch; guarded by mu
+	level   uint32          // what is ready, as far as told; guarded by mu
 	edges   uint64          // changes told so far; guarded by mu
 	waiters []chan struct{} // each with room for one token; guarded by mu
 }
@@ -25,8 +29,9 @@ func (d *description) changed(ready uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.edges++
+	r.level |= ready
 	for _, fd := range r.fds {
-		NotifyFD(fd, ready)
+		NotifyFD(fd, r.level)
 	}
 	for _, w := range r.waiters {
 		select {
@@ -41,9 +46,6 @@ func (d *description) attach(fd int) {
 	d.readiness.mu.Lock()
 	defer d.readiness.mu.Unlock()
 	d.readiness.fds = append(d.readiness.fds, fd)
-	if d.stream == nil {
-		LevelFD(fd, NotPollable)
-	}
 }
 
 func (d *description) detach(fd int) {
@@ -55,25 +57,41 @@ func (d *description) detach(fd int) {
 	}
 }
 
-// settle tells epoll the readiness now, after something was found not ready. A change that comes between
-// looking and telling wins: it is told with the later state.
+// settleTries bounds how often settle looks again because changes keep coming.
+const settleTries = 4
+
+// settle tells epoll what is ready now, no more and no less. A change that comes between looking and
+// telling makes it look again: what was told then may be newer.
 func (d *description) settle() {
 	r := &d.readiness
-	r.mu.Lock()
-	seen := r.edges
-	r.mu.Unlock()
-	ready := d.stream.ready()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.edges == seen {
-		for _, fd := range r.fds {
-			LevelFD(fd, ready)
+	for range settleTries {
+		r.mu.Lock()
+		seen := r.edges
+		r.mu.Unlock()
+		ready := d.stream.ready()
+		if d.settleTo(ready, seen) {
+			return
 		}
 	}
 }
 
+// settleTo tells what is ready, unless there was a change after the first seen ones.
+func (d *description) settleTo(ready uint32, seen uint64) bool {
+	r := &d.readiness
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.edges != seen {
+		return false
+	}
+	r.level = ready
+	for _, fd := range r.fds {
+		LevelFD(fd, ready)
+	}
+	return true
+}
+
 // Ready is the readiness of a door file now, for epoll_ctl of a descriptor that is already ready;
-// ok is false when fd is none. Goroutine context.
+// ok is false when fd is none or cannot be polled. Goroutine context.
 func Ready(fd int) (ready uint32, ok bool) {
 	d, e := lookup(uintptr(fd))
 	if e != 0 {
@@ -81,7 +99,7 @@ func Ready(fd int) (ready uint32, ok bool) {
 	}
 	defer d.put()
 	if d.stream == nil {
-		return NotPollable, isDoorFile(d)
+		return 0, false
 	}
 	return d.stream.ready(), true
 }

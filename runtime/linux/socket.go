@@ -187,7 +187,7 @@ func sysAccept(c *call, flags int) (int, syscall.Errno) {
 		return 0, syscall.EINVAL
 	}
 	// First the descriptor: without one the connection stays in the queue.
-	fd, e := reserve(KindDoor, flags&syscall.SOCK_CLOEXEC != 0, 0)
+	fd, e := reserve(KindDoor, 0, flags&syscall.SOCK_CLOEXEC != 0, 0)
 	if e != 0 {
 		return 0, e
 	}
@@ -249,11 +249,11 @@ func sysConnect(c *call) (int, syscall.Errno) {
 		d.settle()
 		return 0, errnoOf(err)
 	}
-	return 0, waitConnect(d, s)
+	return 0, waitConnect(d, s, addr)
 }
 
 // waitConnect waits for the end of a connection's beginning, as long as SO_SNDTIMEO allows.
-func waitConnect(d *description, s *socket) syscall.Errno {
+func waitConnect(d *description, s *socket, addr netip.AddrPort) syscall.Errno {
 	_, timeout := s.timeouts()
 	_, err := d.block(timeout, func() (int, error) {
 		if s.Ready()&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
@@ -265,9 +265,16 @@ func waitConnect(d *description, s *socket) syscall.Errno {
 		}
 		return 0, err
 	})
-	if err == syscall.EAGAIN {
-		return syscall.EINPROGRESS
+	switch err {
+	case nil:
+		// Asked once more, the socket reports its success; only then is it through with connecting.
+		if err = s.Connect(addr); err == syscall.EISCONN {
+			err = nil
+		}
+	case syscall.EAGAIN:
+		err = syscall.EINPROGRESS
 	}
+	d.settle()
 	return errnoOf(err)
 }
 
