@@ -25,7 +25,7 @@ import (
 
 const (
 	mib         = 1 << 20
-	minMemory   = 64 * mib
+	minMemory   = 16 * mib
 	maxMemory   = 256 << 30
 	maxCPUs     = 64
 	sectorBytes = 512

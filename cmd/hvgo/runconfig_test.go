@@ -144,7 +144,7 @@ func TestRunRefuses(t *testing.T) {
 		{"raw GPT disk", []string{file("raw.vhdx", strings.Repeat("\x00", 512)+"EFI PART")}, "a raw disk"},
 		{"program", []string{file("prog", "\x7fELF\x02")}, "hvgo build"},
 		{"text", []string{file("text", "hello")}, "is not a VHDX"},
-		{"memory", []string{"--memory", "16", good}, "too little for a guest"},
+		{"memory", []string{"--memory", "8", good}, "too little for a guest"},
 		{"memory of no size", []string{"--memory", "lots", good}, "is no size"},
 		{"more memory than there is", []string{"--memory", "255G", good}, "free here"},
 		{"processors", []string{"--cpus", "0", good}, "1 to 64"},
