@@ -6,7 +6,9 @@ package boot
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +21,7 @@ import (
 	wire "github.com/hvgo/hvgo/internal/wire/vmbus"
 	"github.com/hvgo/hvgo/netstack"
 	"github.com/hvgo/hvgo/runtime/linux"
+	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/trap"
 )
 
@@ -36,6 +39,7 @@ func Start() {
 	}
 	say("Hyper-V %d.%d.%d, %d MiB, clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
 		Machine.MemoryBytes>>20, hv.TimeSource(), hv.TimerMode())
+	limitMemory()
 	firmwareTablesToFiles()
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	m.startNetwork()
@@ -45,6 +49,14 @@ func Start() {
 	}
 	m.attach()
 	say("ready after %d ms", time.Duration(hv.Now()-Machine.Started).Milliseconds())
+}
+
+// limitMemory makes the collector work harder before memory runs out. A limit
+// of the program's own (GOMEMLIMIT, debug.SetMemoryLimit) stands.
+func limitMemory() {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(int64(mem.Free() * mem.PageSize / 10 * 9))
+	}
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "hvgo: "+format+"\n", args...) }
