@@ -13,25 +13,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/hvgo/hvgo/host/ic"
+	"github.com/hvgo/hvgo/host/guest"
 	"github.com/hvgo/hvgo/host/machine"
-	"github.com/hvgo/hvgo/host/storvsp"
-	"github.com/hvgo/hvgo/host/vmbus"
 	"github.com/hvgo/hvgo/host/vmm"
 	"github.com/hvgo/hvgo/image/vhdx"
 )
-
-// guest is a machine with its devices, made for one run.
-type guest struct {
-	m        *machine.Machine
-	disks    []block // closed after the machine
-	shutdown *ic.Shutdown
-}
 
 // runNative boots the guest on this computer's KVM and returns when it has
 // ended.
@@ -40,14 +29,14 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, g.close()) }()
+	defer func() { err = errors.Join(err, g.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go g.obeySignals(ctx)
-	go feedConsole(ctx, g.m.Input(), os.Stdin)
+	go obeySignals(ctx, g)
+	go feedConsole(ctx, g.Input(), os.Stdin)
 	start := time.Now()
-	exit, err := g.m.Run(ctx)
-	say(fmt.Sprintf("the guest ran for %.1f s; %s", time.Since(start).Seconds(), g.figures()))
+	exit, err := g.Run(ctx)
+	say(fmt.Sprintf("the guest ran for %.1f s; %s", time.Since(start).Seconds(), g.Figures()))
 	if err != nil {
 		return err
 	}
@@ -55,57 +44,29 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 }
 
 // newGuest opens the disks and puts the machine together.
-func (p *runPlan) newGuest(console io.Writer) (*guest, error) {
-	g := &guest{shutdown: ic.NewShutdown()}
-	if err := p.assemble(g, console); err != nil {
-		_ = g.close() // the first error is the one to report
-		return nil, err
-	}
-	return g, nil
-}
-
-func (p *runPlan) assemble(g *guest, console io.Writer) error {
-	for _, d := range append([]*diskFile{p.image}, p.disks...) {
-		b, err := d.open()
-		if err != nil {
-			return err
-		}
-		g.disks = append(g.disks, b)
-	}
-	devices, err := p.devices(g)
-	if err != nil {
-		return err
-	}
-	boot := g.disks[0]
-	g.m, err = machine.New(machine.Config{
-		Memory: p.memory, VCPUs: p.cpus, BootDisk: boot, BootDiskSize: boot.Size(),
-		Devices: devices, Console: console, Mask: p.mask, Log: p.logger(),
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.image.path, err)
-	}
-	return nil
-}
-
-// devices are what the guest finds on its VMBus.
-func (p *runPlan) devices(g *guest) ([]vmbus.Device, error) {
+func (p *runPlan) newGuest(console io.Writer) (*guest.Guest, error) {
 	if len(p.publish) > 0 {
 		return nil, errors.New("--publish: guests have no network card yet")
 	}
-	devices := []vmbus.Device{g.shutdown}
-	if !p.noDisk {
-		c, err := storvsp.New(storvsp.Options{})
+	cfg := guest.Config{
+		Machine: machine.Config{Memory: p.memory, VCPUs: p.cpus, Console: console, Mask: p.mask, Log: p.logger()},
+		NoDisk:  p.noDisk,
+	}
+	for _, d := range append([]*diskFile{p.image}, p.disks...) {
+		b, err := d.open()
 		if err != nil {
+			for _, b := range cfg.Disks {
+				_ = b.Close() // the first error is the one to report
+			}
 			return nil, err
 		}
-		for i, d := range g.disks {
-			if err := c.AddDisk(uint8(i), d); err != nil {
-				return nil, err
-			}
-		}
-		devices = append(devices, c)
+		cfg.Disks = append(cfg.Disks, b)
 	}
-	return devices, nil
+	g, err := guest.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.image.path, err)
+	}
+	return g, nil
 }
 
 func (p *runPlan) logger() *slog.Logger {
@@ -116,24 +77,12 @@ func (p *runPlan) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// close frees the machine, then the disks: the last writes reach the files here.
-func (g *guest) close() error {
-	var errs []error
-	if g.m != nil {
-		errs = append(errs, g.m.Close())
-	}
-	for _, d := range g.disks {
-		errs = append(errs, d.Close())
-	}
-	return errors.Join(errs...)
-}
-
 // shutdownTimeout bounds the wait for the guest's answer, not for its end.
 const shutdownTimeout = 30 * time.Second
 
 // obeySignals asks the guest to shut down at the first signal and switches it
 // off at the second.
-func (g *guest) obeySignals(ctx context.Context) {
+func obeySignals(ctx context.Context, g *guest.Guest) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -142,21 +91,21 @@ func (g *guest) obeySignals(ctx context.Context) {
 		return
 	case <-signals:
 		say("asking the guest to shut down; Ctrl-C again switches it off")
-		go g.askShutdown(ctx)
+		go askShutdown(ctx, g)
 	}
 	select {
 	case <-ctx.Done():
 	case <-signals:
 		say("switching the guest off")
-		g.m.Stop()
+		g.Stop()
 	}
 }
 
 // askShutdown asks by way of the integration service.
-func (g *guest) askShutdown(ctx context.Context) {
+func askShutdown(ctx context.Context, g *guest.Guest) {
 	ask, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	err := g.shutdown.RequestShutdown(ask, false, false)
+	err := g.AskShutdown(ask)
 	if err != nil && ctx.Err() == nil {
 		say(fmt.Sprintf("the guest does not shut down: %v; Ctrl-C switches it off", err))
 	}
@@ -178,33 +127,6 @@ func feedConsole(ctx context.Context, com1 io.Writer, in io.Reader) {
 			return
 		}
 	}
-}
-
-// figures says what the run cost so far.
-func (g *guest) figures() string {
-	f := g.m.Figures()
-	text := fmt.Sprintf("%d exits, %d hypercalls", f.VM.Total,
-		f.Hyperv.PostMessage+f.Hyperv.SignalEvent+f.Hyperv.Other)
-	if used, ok := sharedMemory(); ok {
-		text += fmt.Sprintf(", %s of its memory in use", mibText(used))
-	}
-	return text
-}
-
-// sharedMemory returns the resident shared memory of this process in bytes: the
-// guest's RAM is the only such memory that it has.
-func sharedMemory() (uint64, bool) {
-	b, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) >= 2 && f[0] == "RssShmem:" {
-			kib, err := strconv.ParseUint(f[1], 10, 40)
-			return kib << 10, err == nil
-		}
-	}
-	return 0, false
 }
 
 // crashSignature is P0 of a crash report that hvgo's runtime made ("HVGO"); P1
@@ -235,41 +157,14 @@ func exitError(e machine.Exit) error {
 	return errors.New(e.String())
 }
 
-// block is a disk that is open for the guest.
-type block interface {
-	storvsp.Backend
-	io.Closer
-}
-
 // open opens a checked disk for the guest. The file stays locked.
-func (d *diskFile) open() (block, error) {
+func (d *diskFile) open() (guest.Block, error) {
 	if !d.vhdx {
-		fi, err := d.f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		return rawDisk{d.f, fi.Size()}, nil
+		return guest.Raw(d.f)
 	}
 	v, err := vhdx.Open(keepOpen{d.f}, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.path, err)
 	}
-	return vhdxDisk{v}, nil
+	return guest.VHDX(v), nil
 }
-
-// vhdxDisk gives a VHDX the names of a SCSI disk, whose blocks are sectors.
-type vhdxDisk struct{ *vhdx.Disk }
-
-func (d vhdxDisk) BlockSize() int { return d.SectorSize() }
-
-// rawDisk is a file whose bytes are the disk's.
-type rawDisk struct {
-	*os.File
-	size int64
-}
-
-func (d rawDisk) Flush() error   { return d.Sync() }
-func (d rawDisk) Size() int64    { return d.size }
-func (d rawDisk) BlockSize() int { return sectorBytes }
-func (d rawDisk) ReadOnly() bool { return false }
-func (d rawDisk) Close() error   { return nil } // the plan's
