@@ -4,6 +4,35 @@
 #include "textflag.h"
 #include "go_asm.h"
 
+// All general registers but R11, and most of them back: R11 is saved and BP, AX
+// to DX are restored where it is known how.
+#define SAVE_GENERAL \
+	MOVQ R15, Frame_R15(SP); \
+	MOVQ R14, Frame_R14(SP); \
+	MOVQ R13, Frame_R13(SP); \
+	MOVQ R12, Frame_R12(SP); \
+	MOVQ R10, Frame_R10(SP); \
+	MOVQ R9, Frame_R9(SP); \
+	MOVQ R8, Frame_R8(SP); \
+	MOVQ DI, Frame_RDI(SP); \
+	MOVQ SI, Frame_RSI(SP); \
+	MOVQ BP, Frame_RBP(SP); \
+	MOVQ BX, Frame_RBX(SP); \
+	MOVQ DX, Frame_RDX(SP); \
+	MOVQ CX, Frame_RCX(SP); \
+	MOVQ AX, Frame_RAX(SP)
+
+#define RESTORE_MOST \
+	MOVQ Frame_R15(SP), R15; \
+	MOVQ Frame_R14(SP), R14; \
+	MOVQ Frame_R13(SP), R13; \
+	MOVQ Frame_R12(SP), R12; \
+	MOVQ Frame_R10(SP), R10; \
+	MOVQ Frame_R9(SP), R9; \
+	MOVQ Frame_R8(SP), R8; \
+	MOVQ Frame_RDI(SP), DI; \
+	MOVQ Frame_RSI(SP), SI
+
 #define XSAVE64_SP  BYTE $0x48; BYTE $0x0f; BYTE $0xae; BYTE $0x24; BYTE $0x24
 #define XRSTOR64_BX BYTE $0x48; BYTE $0x0f; BYTE $0xae; BYTE $0x2b
 
@@ -11,21 +40,8 @@
 // its IST field: vector, error code, RIP, CS, RFLAGS, RSP, SS.
 TEXT ·trapCommon(SB),NOSPLIT|NOFRAME,$0
 	SUBQ $Frame_Vector, SP
-	MOVQ R15, Frame_R15(SP)
-	MOVQ R14, Frame_R14(SP)
-	MOVQ R13, Frame_R13(SP)
-	MOVQ R12, Frame_R12(SP)
+	SAVE_GENERAL
 	MOVQ R11, Frame_R11(SP)
-	MOVQ R10, Frame_R10(SP)
-	MOVQ R9, Frame_R9(SP)
-	MOVQ R8, Frame_R8(SP)
-	MOVQ DI, Frame_RDI(SP)
-	MOVQ SI, Frame_RSI(SP)
-	MOVQ BP, Frame_RBP(SP)
-	MOVQ BX, Frame_RBX(SP)
-	MOVQ DX, Frame_RDX(SP)
-	MOVQ CX, Frame_RCX(SP)
-	MOVQ AX, Frame_RAX(SP)
 	MOVQ SP, BX
 
 	// The Go code below may use any XMM register, and another thread may
@@ -64,16 +80,8 @@ TEXT ·trapReturn(SB),NOSPLIT|NOFRAME,$0
 	MOVL ·xsaveMask+4(SB), DX
 	XRSTOR64_BX
 general:
-	MOVQ Frame_R15(SP), R15
-	MOVQ Frame_R14(SP), R14
-	MOVQ Frame_R13(SP), R13
-	MOVQ Frame_R12(SP), R12
+	RESTORE_MOST
 	MOVQ Frame_R11(SP), R11
-	MOVQ Frame_R10(SP), R10
-	MOVQ Frame_R9(SP), R9
-	MOVQ Frame_R8(SP), R8
-	MOVQ Frame_RDI(SP), DI
-	MOVQ Frame_RSI(SP), SI
 	ADDQ $Frame_RBP, SP
 	POPQ BP
 	POPQ BX
@@ -131,21 +139,8 @@ trap:
 	MOVQ CPU_TrapStack(GS), SP
 	SUBQ $Frame__size, SP
 	MOVQ $0, Frame_FP(SP)
-	MOVQ R15, Frame_R15(SP)
-	MOVQ R14, Frame_R14(SP)
-	MOVQ R13, Frame_R13(SP)
-	MOVQ R12, Frame_R12(SP)
+	SAVE_GENERAL
 	MOVQ $0, Frame_R11(SP)
-	MOVQ R10, Frame_R10(SP)
-	MOVQ R9, Frame_R9(SP)
-	MOVQ R8, Frame_R8(SP)
-	MOVQ DI, Frame_RDI(SP)
-	MOVQ SI, Frame_RSI(SP)
-	MOVQ BP, Frame_RBP(SP)
-	MOVQ BX, Frame_RBX(SP)
-	MOVQ DX, Frame_RDX(SP)
-	MOVQ CX, Frame_RCX(SP)
-	MOVQ AX, Frame_RAX(SP)
 	MOVQ $const_VecSyscall, Frame_Vector(SP)
 	MOVQ $0, Frame_Error(SP)
 	MOVQ CX, Frame_RIP(SP)
@@ -163,15 +158,7 @@ trap:
 	XORPS X15, X15 // Go's ABIInternal
 	CMPQ Frame_Vector(SP), $const_VecSyscall
 	JNE  full
-	MOVQ Frame_R15(SP), R15
-	MOVQ Frame_R14(SP), R14
-	MOVQ Frame_R13(SP), R13
-	MOVQ Frame_R12(SP), R12
-	MOVQ Frame_R10(SP), R10
-	MOVQ Frame_R9(SP), R9
-	MOVQ Frame_R8(SP), R8
-	MOVQ Frame_RDI(SP), DI
-	MOVQ Frame_RSI(SP), SI
+	RESTORE_MOST
 	MOVQ Frame_RBP(SP), BP
 	MOVQ Frame_RBX(SP), BX
 	MOVQ Frame_RDX(SP), DX

@@ -16,7 +16,7 @@ const slice = 10_000_000
 // The run queue, first in first out. Guarded by the kernel lock.
 var (
 	first, last uintptr
-	preempt     bool // an interrupt made a thread runnable: let it run first
+	preempt     bool // the interrupt in service made a thread runnable: let it run first
 )
 
 // Stats counts what the scheduler did; for figures only.
@@ -115,6 +115,14 @@ func Yield() {
 	t.State = Runnable
 	enqueue(t)
 	schedule()
+}
+
+// BeforeInterrupt is called before an interrupt is served.
+//
+//go:nosplit
+func BeforeInterrupt() {
+	Stats.Interrupts++
+	preempt = false
 }
 
 // AfterInterrupt is called when an interrupt was served: it lets another

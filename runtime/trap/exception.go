@@ -68,7 +68,7 @@ func fromKernel(f *ring0.Frame) bool { return int64(f.RSP) < 0 }
 
 //go:nosplit
 func interrupt(f *ring0.Frame) {
-	sched.Stats.Interrupts++
+	sched.BeforeInterrupt()
 	switch f.Vector {
 	case hv.VecTimer, hv.VecTimerMsg:
 		sched.TimerInterrupt()
