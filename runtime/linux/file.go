@@ -216,14 +216,14 @@ func sysWritev(c *call, o offsetOf) (int, syscall.Errno) {
 	return total, 0
 }
 
-// mustBeWhole says whether the vectors have to go down in one piece: one datagram, or what a pipe promises
-// not to interleave.
+// mustBeWhole says whether the vectors have to go down in one piece: one datagram, what a pipe promises not
+// to interleave, and what would otherwise leave as many small segments of a stream.
 func mustBeWhole(s stream, vs []vector) bool {
 	if len(vs) < 2 {
 		return false
 	}
 	if s, ok := s.(*socket); ok {
-		return s.typ != syscall.SOCK_STREAM
+		return s.typ != syscall.SOCK_STREAM || vectorsLen(vs) <= maxDatagram
 	}
 	return vectorsLen(vs) <= pipeAtomic
 }

@@ -277,7 +277,7 @@ func sendMessage(d *description, s *socket, at ref, flags int) (int, syscall.Err
 		}
 		return send(d, s, b, flags, to)
 	}
-	if s.typ == syscall.SOCK_STREAM {
+	if s.typ == syscall.SOCK_STREAM && !mustBeWhole(s, m.vectors) {
 		return sendVectors(d, s, m.vectors, flags)
 	}
 	b, e := gather(m.vectors)
