@@ -39,6 +39,7 @@ func Start() {
 	}
 	say("Hyper-V %d.%d.%d, %d MiB, clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
 		Machine.MemoryBytes>>20, hv.TimeSource(), hv.TimerMode())
+	linux.Uptime = func() time.Duration { return time.Duration(hv.Now()) }
 	limitMemory()
 	firmwareTablesToFiles()
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}

@@ -142,47 +142,13 @@ const (
 	seedRdrand
 )
 
-// efiTime is EFI_TIME (UEFI 2.10, 8.3.1).
-type efiTime struct {
-	year                             uint16
-	month, day, hour, minute, second uint8
-	_                                uint8
-	nanosecond                       uint32
-	zone                             int16 // minutes from UTC, 2047 unspecified
-	_                                uint16
-}
-
-const zoneUnspecified = 2047
-
-// now is the firmware's wall clock in ns since 1970, 0 when it has none. An
-// unspecified zone is taken as UTC, as Hyper-V's clock is.
+// now is the firmware's wall clock in ns since 1970, 0 when it has none.
 func (fw *firmware) now() int64 {
-	var t efiTime
+	var t efi.Time
 	if efi.Call(word(fw.runtime+rtGetTime), uint64(uintptr(unsafe.Pointer(&t))), 0, 0, 0, 0) != efi.Success {
 		return 0
 	}
-	if t.year < 1970 || t.year > 2200 || t.month < 1 || t.month > 12 || t.day < 1 || t.day > 31 ||
-		t.hour > 23 || t.minute > 59 || t.second > 59 || t.nanosecond >= 1e9 {
-		return 0
-	}
-	zone := int64(t.zone)
-	if zone == zoneUnspecified || zone < -1440 || zone > 1440 {
-		zone = 0
-	}
-	seconds := (days(int64(t.year), int64(t.month), int64(t.day))*24+int64(t.hour))*3600 +
-		(int64(t.minute)+zone)*60 + int64(t.second)
-	return seconds*1e9 + int64(t.nanosecond)
-}
-
-// days is the number of days from 1970-01-01 to a date of the Gregorian
-// calendar, by counting from the first of March.
-func days(year, month, day int64) int64 {
-	if month <= 2 {
-		year--
-		month += 12
-	}
-	const to1970 = 719468 // from 0000-03-01
-	return 365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 1 - to1970
+	return t.UnixNano()
 }
 
 // mapBytes is room for the memory map: firmware of virtual machines needs a

@@ -4,10 +4,8 @@
 package trap
 
 import (
-	"time"
 	"unsafe"
 
-	"github.com/hvgo/hvgo/hv"
 	"github.com/hvgo/hvgo/runtime/linux"
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
@@ -79,7 +77,6 @@ func plugHooks() {
 	linux.SetFDFlags = func(fd int, flags uint32) { sched.SetFlags(uint64(fd), flags) }
 	linux.NotifyFD = func(fd int, ready uint32) { Kernel(KernelNotify, uintptr(fd), uintptr(ready), 0) }
 	linux.LevelFD = func(fd int, ready uint32) { Kernel(KernelLevel, uintptr(fd), uintptr(ready), 0) }
-	linux.Uptime = func() time.Duration { return time.Duration(hv.Now()) }
 	linux.Memory = func() (total, free uint64) { return mem.Total() * mem.PageSize, mem.Free() * mem.PageSize }
 }
 
