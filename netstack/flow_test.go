@@ -5,7 +5,6 @@ package netstack
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"syscall"
