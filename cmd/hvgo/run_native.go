@@ -25,7 +25,13 @@ import (
 // runNative boots the guest on this computer's KVM and returns when it has
 // ended.
 func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) {
-	g, err := p.newGuest(console)
+	log := p.logger()
+	net, err := p.newNetwork(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, net.close()) }()
+	g, err := p.newGuest(console, net, log)
 	if err != nil {
 		return err
 	}
@@ -35,6 +41,7 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 	go obeySignals(ctx, g)
 	go feedConsole(ctx, g.Input(), os.Stdin)
 	start := time.Now()
+	net.started(g)
 	exit, err := g.Run(ctx)
 	say(fmt.Sprintf("the guest ran for %.1f s; %s", time.Since(start).Seconds(), g.Figures()))
 	if err != nil {
@@ -44,13 +51,13 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 }
 
 // newGuest opens the disks and puts the machine together.
-func (p *runPlan) newGuest(console io.Writer) (*guest.Guest, error) {
-	if len(p.publish) > 0 {
-		return nil, errors.New("--publish: guests have no network card yet")
-	}
+func (p *runPlan) newGuest(console io.Writer, net *network, log *slog.Logger) (*guest.Guest, error) {
 	cfg := guest.Config{
-		Machine: machine.Config{Memory: p.memory, VCPUs: p.cpus, Console: console, Mask: p.mask, Log: p.logger()},
+		Machine: machine.Config{Memory: p.memory, VCPUs: p.cpus, Console: console, Mask: p.mask, Log: log},
 		NoDisk:  p.noDisk,
+	}
+	if net != nil {
+		cfg.Machine.Devices = append(cfg.Machine.Devices, net.card)
 	}
 	for _, d := range append([]*diskFile{p.image}, p.disks...) {
 		b, err := d.open()
