@@ -1,0 +1,83 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// exit STATUS ends the program.
+func exit(args []string) (string, error) {
+	status, err := strconv.Atoi(strings.Join(args, ""))
+	if err == nil {
+		os.Exit(status)
+	}
+	return "", err
+}
+
+func panicNow([]string) (string, error) { panic("this is the end") }
+
+// crash dereferences nil in a goroutine of its own.
+func crash([]string) (string, error) {
+	go func() {
+		var p *int
+		*p = 1
+	}()
+	select {}
+}
+
+// overflow recurses until the runtime stops it.
+func overflow([]string) (string, error) {
+	debug.SetMaxStack(1 << 20)
+	n, err := descend(1<<30, 0)
+	return fmt.Sprint(n), err
+}
+
+// outOfMemory takes more than the machine has.
+func outOfMemory([]string) (string, error) {
+	var held [][]byte
+	for {
+		b := make([]byte, 4<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		held = append(held, b)
+		runtime.KeepAlive(held)
+	}
+}
+
+// mapRace ends in a fatal error that cannot be recovered.
+func mapRace([]string) (string, error) {
+	m := map[int]int{}
+	for range 2 {
+		go func() {
+			for i := 0; ; i++ {
+				m[i%10] = i
+			}
+		}()
+	}
+	select {}
+}
+
+// sigterm waits until the host asks the guest to shut down, and obeys.
+func sigterm([]string) (string, error) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGTERM)
+	fmt.Println("probe: waiting for SIGTERM")
+	s := <-c
+	return s.String(), nil
+}
+
+// wait waits for ever, and handles no signal.
+func wait([]string) (string, error) {
+	fmt.Println("probe: waiting")
+	select {}
+}

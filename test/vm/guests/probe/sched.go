@@ -1,0 +1,234 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// preempt lets loops without a call run on the only processor: only a signal can
+// take it away from them.
+func preempt([]string) (string, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var stop atomic.Bool
+	var turns [2]uint64
+	var wg sync.WaitGroup
+	for i := range turns {
+		wg.Go(func() {
+			for !stop.Load() {
+				turns[i]++
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	runtime.GC() // stops the world, which takes both loops to a stop
+	stop.Store(true)
+	wg.Wait()
+	if turns[0] == 0 || turns[1] == 0 {
+		return "", fmt.Errorf("the loops turned %d times", turns)
+	}
+	return fmt.Sprint(turns, " turns"), nil
+}
+
+// timers checks that nothing fires early or in the wrong order, and that all fires.
+func timers([]string) (string, error) {
+	const sleepers = 100
+	err := parallel(sleepers, func(i int) error {
+		d := time.Duration(i*i%97) * 500 * time.Microsecond
+		start := time.Now()
+		time.Sleep(d)
+		if took := time.Since(start); took < d {
+			return fmt.Errorf("slept %v of %v", took, d)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	start := time.Now()
+	for range 20 {
+		<-tick.C
+	}
+	if took := time.Since(start); took < 30*time.Millisecond {
+		return "", fmt.Errorf("20 ticks of 2 ms took %v", took)
+	}
+	var fired atomic.Int32
+	never := time.AfterFunc(time.Hour, func() { fired.Add(100) })
+	soon := make(chan struct{})
+	time.AfterFunc(time.Millisecond, func() { fired.Add(1); close(soon) })
+	<-soon
+	if !never.Stop() || fired.Load() != 1 {
+		return "", fmt.Errorf("fired %d", fired.Load())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
+	defer cancel()
+	<-ctx.Done()
+	return fmt.Sprintf("%d sleepers", sleepers), nil
+}
+
+// clock checks that time goes forward, and that both clocks go together.
+func clock([]string) (string, error) {
+	last, start := time.Now(), time.Now()
+	n := 0
+	for ; time.Since(start) < 100*time.Millisecond; n++ {
+		now := time.Now()
+		if now.Before(last) || now.UnixNano() < last.UnixNano() {
+			return "", fmt.Errorf("%v comes after %v", now, last)
+		}
+		last = now
+	}
+	wall := last.Round(0).Sub(start.Round(0))
+	if d := wall - last.Sub(start); d > time.Millisecond || d < -time.Millisecond {
+		return "", fmt.Errorf("the wall clock went %v, the monotonic one %v", wall, last.Sub(start))
+	}
+	if y := last.UTC().Year(); y < 2024 {
+		return "", fmt.Errorf("the year is %d", y)
+	}
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return "", err
+	}
+	if usage.Utime.Nano()+usage.Stime.Nano() == 0 {
+		return "", errors.New("no CPU time was used")
+	}
+	return fmt.Sprintf("%d readings in 100 ms", n), nil
+}
+
+// recoverFaults recovers from what the processor refuses.
+func recoverFaults([]string) (string, error) {
+	var p *struct{ a, b int }
+	var zero int
+	var big *[1 << 20]byte
+	for i := range 50 {
+		for want, f := range map[string]func(){
+			"nil pointer dereference":   func() { p.b = i },
+			"integer divide by zero":    func() { zero = i / zero },
+			"invalid memory address or": func() { zero = int(big[1<<19+i]) },
+		} {
+			if err := recovers(want, f); err != nil {
+				return "", err
+			}
+		}
+		if err := parallel(4, func(int) error {
+			return recovers("nil pointer dereference", func() { zero = p.a })
+		}); err != nil {
+			return "", err
+		}
+	}
+	return "350 faults", nil
+}
+
+func recovers(want string, f func()) (err error) {
+	defer func() {
+		r, _ := recover().(runtime.Error)
+		if r == nil || !strings.Contains(r.Error(), want) {
+			err = fmt.Errorf("recovered %v, want %q", r, want)
+		}
+	}()
+	f()
+	return
+}
+
+// channels passes tokens round a ring of goroutines, with locks and threads between.
+func channels([]string) (string, error) {
+	const goroutines, rounds = 200, 20
+	var mu sync.Mutex
+	sum := 0
+	first := make(chan int)
+	in := first
+	for i := range goroutines {
+		out := make(chan int)
+		go func() {
+			if i%50 == 0 {
+				runtime.LockOSThread() // a thread of its own, so that futexes are at work
+				defer runtime.UnlockOSThread()
+			}
+			defer close(out)
+			for v := range in {
+				mu.Lock()
+				sum += v
+				mu.Unlock()
+				out <- v
+			}
+		}()
+		in = out
+	}
+	go func() {
+		defer close(first)
+		for i := range rounds {
+			first <- i + 1
+		}
+	}()
+	got := 0
+	for v := range in {
+		got += v
+	}
+	if want := rounds * (rounds + 1) / 2; got != want || sum != want*goroutines {
+		return "", fmt.Errorf("got %d and %d, want %d and %d", got, sum, want, want*goroutines)
+	}
+	return fmt.Sprintf("%d goroutines", goroutines), nil
+}
+
+// signals sends the program signals that it handles, ignores and resets.
+func signals([]string) (string, error) {
+	c := make(chan os.Signal, 10)
+	signal.Notify(c, syscall.SIGTERM, syscall.SIGUSR1)
+	signal.Ignore(syscall.SIGUSR2)
+	defer signal.Reset()
+	for range 20 {
+		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR2, syscall.SIGUSR1} {
+			if err := syscall.Kill(os.Getpid(), s); err != nil {
+				return "", err
+			}
+			if s == syscall.SIGUSR2 {
+				continue
+			}
+			if got := <-c; got != s {
+				return "", fmt.Errorf("got %v instead of %v", got, s)
+			}
+		}
+	}
+	if err := syscall.Kill(os.Getpid(), 0); err != nil {
+		return "", err
+	}
+	if err := syscall.Kill(4711, syscall.SIGTERM); !errors.Is(err, syscall.ESRCH) {
+		return "", fmt.Errorf("a signal to nobody: %v", err)
+	}
+	return "40 signals", nil
+}
+
+// vectorRegisters computes with floating point in many goroutines that are
+// preempted: their registers must survive.
+func vectorRegisters([]string) (string, error) {
+	want := series(1)
+	err := parallel(6, func(int) error {
+		for range 10 {
+			if got := series(1); got != want {
+				return fmt.Errorf("%v is not %v", got, want)
+			}
+		}
+		return nil
+	})
+	return fmt.Sprint(want), err
+}
+
+func series(x float64) (sum float64) {
+	for i := 1; i < 20000; i++ {
+		sum += math.Sqrt(x*float64(i)) / float64(i*i)
+	}
+	return sum
+}
