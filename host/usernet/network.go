@@ -34,6 +34,9 @@ const (
 	dialTimeout = 30 * time.Second // out to the world
 	udpIdle     = 60 * time.Second
 
+	probeInterval = 100 * time.Millisecond // between ARP requests
+	probes        = 10
+
 	nicID = 1
 )
 
@@ -193,6 +196,12 @@ func (n *Network) newStack() error {
 		Address: tcpip.AddrFrom4(n.gateway.As4()), PrefixLen: n.opt.Prefix.Bits()}}
 	if err := s.AddProtocolAddress(nicID, address, stack.AddressProperties{}); err != nil {
 		return fmt.Errorf("address %v: %v", n.gateway, err)
+	}
+	// The guest is near; it may be silent because it is about to take its address.
+	nud := stack.DefaultNUDConfigurations()
+	nud.RetransmitTimer, nud.MaxMulticastProbes = probeInterval, probes
+	if err := s.SetNUDConfigurations(nicID, ipv4.ProtocolNumber, nud); err != nil {
+		return fmt.Errorf("neighbours: %v", err)
 	}
 	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nicID}})
 	if err := s.SetPromiscuousMode(nicID, true); err != nil {

@@ -19,8 +19,12 @@ const (
 	// Before the lease the guest may have an address of its own choice, so it is
 	// tried now and then.
 	tryWithoutLease = 3 * time.Second
-	attemptTimeout  = 2 * time.Second // the request for a connection is sent twice
 	retryRefused    = 100 * time.Millisecond
+
+	// A request that a guest just about to have its address did not see is sent again
+	// after a second only; so the first attempts are short.
+	firstAttempt = 250 * time.Millisecond
+	longAttempt  = 4 * time.Second
 )
 
 // Published is a port of the host's that leads to one of the guest's.
@@ -138,14 +142,18 @@ func (p *Published) connect() (*guestConn, error) {
 		if leased {
 			break
 		}
-		if g, err := p.attempt(ctx); err == nil || ctx.Err() != nil {
+		if g, err := p.attempt(ctx, longAttempt); err == nil || ctx.Err() != nil {
 			return g, err
 		}
 	}
 	wait, cancel := context.WithTimeout(n.ctx, n.opt.ListenWait)
 	defer cancel()
-	for {
-		g, err := p.attempt(wait)
+	timeout := firstAttempt
+	if p.up.Load() {
+		timeout = longAttempt
+	}
+	for ; ; timeout = min(2*timeout, longAttempt) {
+		g, err := p.attempt(wait, timeout)
 		if err == nil || wait.Err() != nil || (errors.Is(err, errRefused) && p.up.Load()) {
 			return g, err
 		}
@@ -154,8 +162,8 @@ func (p *Published) connect() (*guestConn, error) {
 }
 
 // attempt asks once.
-func (p *Published) attempt(ctx context.Context) (*guestConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+func (p *Published) attempt(ctx context.Context, timeout time.Duration) (*guestConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return p.n.dialGuest(ctx, p.port)
 }
