@@ -32,7 +32,7 @@ func (s *session) control(b []byte) error {
 	case rndis.TypeInitialize:
 		return s.initialize(msg)
 	case rndis.TypeHalt:
-		if !s.initialized {
+		if !s.initialized.Load() {
 			s.report(RuleRNDISOrder, "Halt before Initialize")
 		}
 		s.halt()
@@ -84,21 +84,21 @@ func (s *session) initialize(msg []byte) error {
 		MaxPacketsPerMessage: maxPackets, MaxTransferSize: maxTransfer, AlignmentFactor: alignmentFactor,
 	}
 	switch {
-	case s.initialized:
+	case s.initialized.Load():
 		s.report(RuleRNDISOrder, "a second Initialize")
 		c.Status = rndis.StatusFailure
 	case m.Major != rndis.MajorVersion:
 		s.report(RuleRNDIS, "Initialize of RNDIS %d.%d", m.Major, m.Minor)
 		c.Status = rndis.StatusNotSupported
 	default:
-		s.initialized = true
+		s.initialized.Store(true)
 	}
 	return s.answer(c.AppendTo(nil))
 }
 
 // halt ends the conversation: no frame goes to the guest any more.
 func (s *session) halt() {
-	s.initialized = false
+	s.initialized.Store(false)
 	s.setFilter(rndis.FilterNone)
 	s.mu.Lock()
 	s.offload = rndis.Offload{}
@@ -122,9 +122,9 @@ func (s *session) reset(msg []byte) error {
 		return nil
 	}
 	status := rndis.StatusSuccess
-	if s.initialized {
+	if s.initialized.Load() {
 		s.halt()
-		s.initialized = true
+		s.initialized.Store(true)
 	} else {
 		s.report(RuleRNDISOrder, "Reset before Initialize")
 		status = rndis.StatusFailure
@@ -148,7 +148,7 @@ func (s *session) request(t rndis.Type, msg []byte) error {
 	case err != nil:
 		s.report(RuleRNDIS, "%v: %v", m.OID, err)
 		status = rndis.StatusInvalidData
-	case !s.initialized:
+	case !s.initialized.Load():
 		s.report(RuleRNDISOrder, "%v before Initialize", m.OID)
 		status = rndis.StatusFailure
 	case t == rndis.TypeQuery:
@@ -168,7 +168,7 @@ func (s *session) indicateLink(up bool) {
 	if up {
 		status = rndis.StatusMediaConnect
 	}
-	if !s.listening.Load() { // it will ask
+	if !s.initialized.Load() { // it will ask
 		return
 	}
 	if err := s.answer(rndis.AppendIndicateStatus(nil, status, nil)); err != nil {

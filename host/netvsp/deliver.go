@@ -34,12 +34,25 @@ type receiveBuffer struct {
 	next     uint64           // transaction
 }
 
-func newReceiveBuffer(g *vmbus.GPADL, id uint16, size, slots int) receiveBuffer {
-	r := receiveBuffer{gpadl: g, id: id, slotSize: size, reserved: min(reservedSlots, slots/4), out: map[uint64][]int{}, next: 1}
+// share begins the use of a buffer.
+func (r *receiveBuffer) share(g *vmbus.GPADL, id uint16, size, slots int) {
+	r.gpadl, r.id, r.slotSize, r.reserved = g, id, size, min(reservedSlots, slots/4)
+	if r.out == nil {
+		r.out = map[uint64][]int{}
+	}
 	for i := slots - 1; i >= 0; i-- {
 		r.free = append(r.free, i)
 	}
-	return r
+}
+
+// revoke ends it. The guest may complete what is under way all the same, even when it
+// has shared another buffer.
+func (r *receiveBuffer) revoke() {
+	r.gpadl.Release()
+	r.gpadl, r.free = nil, nil
+	for transaction := range r.out {
+		r.out[transaction] = nil
+	}
 }
 
 // poke wakes pump.

@@ -115,7 +115,7 @@ func (s *session) shareReceive(b []byte) ([]byte, error) {
 		return failed, nil
 	}
 	s.mu.Lock()
-	s.receive = newReceiveBuffer(g, m.ID, size, slots)
+	s.receive.share(g, m.ID, size, slots)
 	s.mu.Unlock()
 	s.state = ready
 	section := nvsp.Section{SlotSize: uint32(size), Slots: uint32(slots), End: uint32(size * slots)}
@@ -191,7 +191,7 @@ func (s *session) revoke(t nvsp.Type, b []byte) error {
 		s.report(RuleOrder, "receive buffer revoked, there is none")
 		return nil
 	}
-	if s.initialized {
+	if s.initialized.Load() {
 		s.report(RuleOrder, "receive buffer revoked before RNDIS halt")
 		s.halt()
 	}
@@ -205,8 +205,6 @@ func (s *session) revoke(t nvsp.Type, b []byte) error {
 func (s *session) revokeReceive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.receive.gpadl.Release()
-	s.receive.gpadl = nil
-	s.receive.free = nil
+	s.receive.revoke()
 	s.controls = nil
 }

@@ -64,21 +64,21 @@ type session struct {
 	ch  *vmbus.Channel
 
 	// Of run's goroutine.
-	state       state
-	version     nvsp.Version
-	ndis        nvsp.SendNDISVersion
-	config      nvsp.SendNDISConfig
-	configured  bool
-	initialized bool // RNDIS
-	send        *vmbus.GPADL
-	taken       int    // packets of the guest's
-	scratch     []byte // private copy of a transfer
+	state      state
+	version    nvsp.Version
+	ndis       nvsp.SendNDISVersion
+	config     nvsp.SendNDISConfig
+	configured bool
+	send       *vmbus.GPADL
+	taken      int    // packets of the guest's
+	scratch    []byte // private copy of a transfer
 
 	done chan completion
 	wake chan struct{} // capacity 1: something for pump
 
-	listening atomic.Bool   // RNDIS is up and the packet filter lets frames in
-	filter    atomic.Uint32 // rndis.Filter bits
+	initialized atomic.Bool   // RNDIS is up
+	listening   atomic.Bool   // and the packet filter lets frames in
+	filter      atomic.Uint32 // rndis.Filter bits
 
 	mu       sync.Mutex // guards all below
 	receive  receiveBuffer

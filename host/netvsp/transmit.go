@@ -85,7 +85,7 @@ func (s *session) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byt
 // packets takes RNDIS packet messages, one after another. After a malformed one the
 // place of the next is not known: the rest is dropped.
 func (s *session) packets(b []byte) (ok bool) {
-	if !s.initialized {
+	if !s.initialized.Load() {
 		s.report(RuleRNDISOrder, "frames before Initialize")
 		s.nic.stats.fromGuestBad.Add(1)
 		return false

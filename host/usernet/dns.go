@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -37,7 +38,7 @@ func (n *Network) serveDNS() error {
 		pc.Close()
 		return fmt.Errorf("DNS: %w", err)
 	}
-	for _, s := range []*dns.Server{{PacketConn: pc, UDPSize: dns.DefaultMsgSize}, {Listener: l, MaxTCPQueries: dnsMaxTCP}} {
+	for _, s := range []*dns.Server{{PacketConn: pc, UDPSize: dns.DefaultMsgSize}, {Listener: newLimited(l, maxQueries), MaxTCPQueries: dnsMaxTCP}} {
 		s.Handler = dns.HandlerFunc(n.answerDNS)
 		if s.PacketConn != nil {
 			n.track(s.PacketConn)
@@ -51,6 +52,40 @@ func (n *Network) serveDNS() error {
 		})
 	}
 	return nil
+}
+
+// limited is a listener with a bound on the connections that are open.
+type limited struct {
+	net.Listener
+	open chan struct{}
+}
+
+func newLimited(l net.Listener, n int) *limited { return &limited{l, make(chan struct{}, n)} }
+
+// Accept closes connections beyond the limit at once.
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if acquire(l.open) {
+			return &limitedConn{Conn: c, l: l}, nil
+		}
+		c.Close()
+	}
+}
+
+type limitedConn struct {
+	net.Conn
+	l    *limited
+	once sync.Once
+}
+
+// Close is net.Conn.
+func (c *limitedConn) Close() error {
+	c.once.Do(func() { release(c.l.open) })
+	return c.Conn.Close()
 }
 
 // answerDNS answers one query.

@@ -17,7 +17,8 @@
 //
 //	192.168.127.0/24   the network
 //	192.168.127.1      gateway, DNS and DHCP server; its other ports are those of the
-//	                   host's loopback interface
+//	                   host's loopback interface (unless Options.NoLoopback): a guest
+//	                   can reach what listens there
 //	192.168.127.2      the guest
 //
 // Connections to addresses outside the network go out from the host as they are.
@@ -31,5 +32,6 @@
 // lease up to Options.LeaseWait, and after it for the program to listen up to
 // Options.ListenWait. Somebody who typed curl right after starting the guest wants
 // the answer, not "connection refused". From the first answered connection on, a port
-// where nobody listens refuses at once (by a reset), as a real one does.
+// where nobody listens refuses at once (by a reset), as a real one does. The guest sees
+// all these connections coming from the gateway.
 package usernet

@@ -67,6 +67,12 @@ func newHost(t testing.TB, o usernet.Options, card netvsp.Options) *guest {
 
 // start boots the guest and waits for its lease.
 func (g *guest) start() *guest {
+	g.t.Helper()
+	return g.startMTU(0)
+}
+
+// startMTU is start with the card's MTU.
+func (g *guest) startMTU(mtu int) *guest {
 	t := g.t
 	t.Helper()
 	bus, err := client.Connect(g.m.Guest, discard)
@@ -77,7 +83,7 @@ func (g *guest) start() *guest {
 	if len(offers) != 1 {
 		t.Fatalf("%d offers", len(offers))
 	}
-	if g.nic, err = netvsc.Attach(g.m.Guest, bus, offers[0], netvsc.Options{Log: discard}); err != nil {
+	if g.nic, err = netvsc.Attach(g.m.Guest, bus, offers[0], netvsc.Options{Log: discard, MTU: mtu}); err != nil {
 		t.Fatal(err)
 	}
 	if g.stack, err = netstack.New(netstack.Options{Log: discard, OnLease: func(l *netstack.Lease) { g.lease <- l }}); err != nil {
@@ -105,6 +111,11 @@ func (g *guest) start() *guest {
 func newGuest(t testing.TB, o usernet.Options, card netvsp.Options) *guest {
 	t.Helper()
 	return newHost(t, o, card).start()
+}
+
+func newGuestMTU(t testing.TB, o usernet.Options, card netvsp.Options, mtu int) *guest {
+	t.Helper()
+	return newHost(t, o, card).startMTU(mtu)
 }
 
 // conn is a net.Conn on a socket of the guest's.

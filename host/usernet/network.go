@@ -29,7 +29,7 @@ const (
 	maxConnections = 4096 // TCP, both directions, those that wait included
 	maxHandshakes  = 512  // of the guest's, under way
 	maxSessions    = 512  // UDP
-	maxQueries     = 64   // DNS, under way
+	maxQueries     = 64   // DNS, under way, and connections for them
 
 	dialTimeout = 30 * time.Second // out to the world
 	udpIdle     = 60 * time.Second
@@ -73,6 +73,10 @@ type Options struct {
 	// LeaseWait and ListenWait bound the time that clients of published ports wait
 	// for the guest; zero is 3 minutes and 15 s.
 	LeaseWait, ListenWait time.Duration
+
+	// NoLoopback keeps the guest from the host's loopback interface: the gateway
+	// then has no ports but its own.
+	NoLoopback bool
 
 	// FirstByte is told about the first byte that a guest's program sends through
 	// each published port.

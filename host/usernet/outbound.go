@@ -20,19 +20,27 @@ import (
 )
 
 // outside is the host's address for what the guest calls to: the gateway's ports are
-// those of the loopback interface.
-func (n *Network) outside(id stack.TransportEndpointID) string {
+// those of the loopback interface, unless Options.NoLoopback.
+func (n *Network) outside(id stack.TransportEndpointID) (address string, ok bool) {
 	ip := netip.AddrFrom4(id.LocalAddress.As4())
 	if ip == n.gateway {
+		if n.opt.NoLoopback {
+			return "", false
+		}
 		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return net.JoinHostPort(ip.String(), strconv.Itoa(int(id.LocalPort)))
+	return net.JoinHostPort(ip.String(), strconv.Itoa(int(id.LocalPort))), true
 }
 
 // forwardTCP connects the guest to the world. The world is asked first: the guest's
 // handshake succeeds if that one did. Whatever goes wrong there is a reset here.
 func (n *Network) forwardTCP(r *tcp.ForwarderRequest) {
-	address := n.outside(r.ID())
+	address, ok := n.outside(r.ID())
+	if !ok {
+		n.stats.refused.Add(1)
+		r.Complete(true)
+		return
+	}
 	if !acquire(n.connections) {
 		n.log.Warn("too many connections of the guest", "limit", maxConnections)
 		n.stats.refused.Add(1)
@@ -74,16 +82,21 @@ func (n *Network) connectOut(r *tcp.ForwarderRequest, address string) {
 // forwardUDP starts a session for the first datagram between two ports. It runs in the
 // goroutine that brings the guest's frames.
 func (n *Network) forwardUDP(r *udp.ForwarderRequest) bool {
+	address, ok := n.outside(r.ID())
+	if !ok {
+		n.stats.refused.Add(1)
+		return false // the stack answers port unreachable
+	}
 	if !acquire(n.sessions) {
 		n.log.Warn("too many UDP sessions of the guest", "limit", maxSessions)
 		n.stats.refused.Add(1)
 		return true
 	}
 	// No packet goes out for this, and no name is resolved: it does not wait.
-	host, err := n.opt.Dial(n.ctx, "udp4", n.outside(r.ID()))
+	host, err := n.opt.Dial(n.ctx, "udp4", address)
 	if err != nil {
 		release(n.sessions)
-		return false // the stack answers port unreachable
+		return false
 	}
 	var queue waiter.Queue
 	ep, e := r.CreateEndpoint(&queue)

@@ -204,6 +204,52 @@ func TestUDP(t *testing.T) {
 	pc.Close()
 }
 
+// A guest that keeps DNS connections open does not get any number of them.
+func TestDNSConnections(t *testing.T) {
+	g := newGuest(t, usernet.Options{Resolver: upstream(t)}, netvsp.Options{})
+	closed := 0
+	for range 70 {
+		c, err := g.dial(syscall.SOCK_STREAM, netip.AddrPortFrom(g.net.Gateway(), 53))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		q := new(dns.Msg)
+		q.SetQuestion("gateway.hvgo.internal.", dns.TypeA)
+		b, _ := q.Pack()
+		if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)); err != nil {
+			closed++
+		} else if _, err := c.Read(make([]byte, 512)); err != nil {
+			closed++
+		}
+	}
+	if closed != 70-64 {
+		t.Errorf("%d of 70 connections are closed", closed)
+	}
+}
+
+func TestNoLoopback(t *testing.T) {
+	g := newGuest(t, usernet.Options{NoLoopback: true}, netvsp.Options{})
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	to := netip.AddrPortFrom(g.net.Gateway(), uint16(l.Addr().(*net.TCPAddr).Port))
+	if _, err := g.dial(syscall.SOCK_STREAM, to); err != syscall.ECONNREFUSED {
+		t.Errorf("TCP: %v", err)
+	}
+	c, err := g.dial(syscall.SOCK_DGRAM, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Write([]byte("x"))
+	if _, err := c.Read(make([]byte, 1)); err != syscall.ECONNREFUSED {
+		t.Errorf("UDP: %v", err)
+	}
+}
+
 // tap is a card that keeps frames.
 type tap struct{ frames chan []byte }
 
