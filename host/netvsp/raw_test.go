@@ -437,3 +437,36 @@ func FuzzGuest(f *testing.F) {
 }
 
 const receiveBufLike = "65000000 e0e10100 feca 0000"
+
+// A guest that takes its receive buffer back with a transfer under way, shares it anew,
+// and only then completes the transfer.
+func TestRawShareAgain(t *testing.T) {
+	g := newRaw(t, netvsp.Options{}, false)
+	g.negotiate(true)
+	g.card.Deliver(g.toGuest("x"), false)
+	late := receive(t, g.moved)
+	g.section(control, "03000000 0c000000 0c000000", packetDone) // halt
+	g.call("67000000 feca", "")
+	g.call(receiveBuf, receiveDone)
+	g.rndis(initialize, initialized)
+	if err := g.ch.SendCompletion(late.Transaction, g.bytes(packetDone)); err != nil {
+		t.Fatal(err)
+	}
+	g.rndis(setFilter, "05000080 10000000 09000000 00000000")
+	for i := range 100 { // more than there are slots
+		text := fmt.Sprint("frame", i)
+		g.card.Deliver(g.toGuest(text), false)
+		p := receive(t, g.moved)
+		_, ranges, err := p.TransferPages(nil)
+		if err != nil || len(ranges) != 1 {
+			t.Fatalf("%+v: %v", p, err)
+		}
+		got := g.pages["receive"].Mem[ranges[0].ByteOffset:][:ranges[0].ByteCount]
+		if !strings.HasSuffix(string(got), text) {
+			t.Fatalf("%q, want %s", got, text)
+		}
+		if err := g.ch.SendCompletion(p.Transaction, g.bytes(packetDone)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
