@@ -216,16 +216,19 @@ func (m *machine) flush() {
 	}
 }
 
-// stopWait bounds stop: what the host does not answer to cannot be waited for.
+// stopWait bounds the giving back of devices. The flush before it has the disk
+// driver's own, longer bound: it is what data depends on.
 const stopWait = 3 * time.Second
 
 // stop gives the devices back to the host before the machine ends.
 func (m *machine) stop() {
+	m.flush()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		m.flush()
-		m.stack.Close()
+		if m.stack != nil {
+			m.stack.Close()
+		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.nic != nil {
@@ -244,6 +247,7 @@ func (m *machine) stop() {
 	select {
 	case <-done:
 	case <-time.After(stopWait):
+		say("a device does not let go; ending without it")
 	}
 }
 
@@ -251,6 +255,7 @@ func (m *machine) stop() {
 // unless it has asked to be told (os/signal).
 func (m *machine) shutDown(r ic.Request) {
 	say("the host asks to shut down")
+	trap.Restart = r.Restart
 	go func() {
 		m.flush()
 		trap.Kernel(trap.KernelSignal, 15, 0, 0)

@@ -244,6 +244,9 @@ func TestDoorServesItsLeaf(t *testing.T) {
 	for nr, leaf := range Leaf {
 		_, e := k.call(uintptr(nr), -1, badPage, badPage, badPage, badPage, badPage)
 		door := leaf == LeafDoor || leaf == LeafByFD
+		if nr == unix.SYS_EXIT_GROUP {
+			door = false // runtime/trap serves it before it would come here
+		}
 		if door == (e == syscall.ENOSYS) {
 			t.Errorf("%s (%d): leaf %d, answer %v", CallName[nr], nr, leaf, e)
 		}

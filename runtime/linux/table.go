@@ -36,7 +36,11 @@ var Leaf = [MaxCall]uint8{
 	unix.SYS_TIME: LeafTrap, unix.SYS_SETITIMER: LeafTrap, unix.SYS_GETITIMER: LeafTrap, unix.SYS_TIMER_CREATE: LeafTrap,
 	unix.SYS_TIMER_SETTIME: LeafTrap, unix.SYS_TIMER_GETTIME: LeafTrap, unix.SYS_TIMER_DELETE: LeafTrap, unix.SYS_EPOLL_CREATE: LeafTrap,
 	unix.SYS_EPOLL_CREATE1: LeafTrap, unix.SYS_EPOLL_CTL: LeafTrap, unix.SYS_EPOLL_WAIT: LeafTrap, unix.SYS_EPOLL_PWAIT: LeafTrap,
-	unix.SYS_EPOLL_PWAIT2: LeafTrap, unix.SYS_EVENTFD: LeafTrap, unix.SYS_EVENTFD2: LeafTrap, unix.SYS_EXIT: LeafTrap, unix.SYS_EXIT_GROUP: LeafTrap,
+	unix.SYS_EPOLL_PWAIT2: LeafTrap, unix.SYS_EVENTFD: LeafTrap, unix.SYS_EVENTFD2: LeafTrap, unix.SYS_EXIT: LeafTrap,
+
+	// The end of the program: through the door, which gives the devices back first, unless it is the Go
+	// runtime that ends it.
+	unix.SYS_EXIT_GROUP: LeafDoor,
 
 	// Files by descriptor.
 	unix.SYS_PREAD64: LeafDoor, unix.SYS_PWRITE64: LeafDoor, unix.SYS_PREADV: LeafDoor, unix.SYS_PWRITEV: LeafDoor, unix.SYS_PREADV2: LeafDoor,

@@ -18,11 +18,18 @@ type G struct {
 
 // Offsets that entry_amd64.s needs.
 const (
-	gM    = 48  // g.m
-	mCurg = 184 // m.curg
+	gM     = 48  // g.m
+	mCurg  = 184 // m.curg
+	mLocks = 264 // m.locks
 )
 
 // Getg gives the running thread's g.
 //
 //go:noescape
 func Getg() *G
+
+// HoldsLocks tells whether the thread of g is inside the Go runtime, where no
+// ordinary Go code may be called.
+//
+//go:nosplit
+func (g *G) HoldsLocks() bool { return g.M == 0 || *(*int32)(Pointer(g.M + mLocks)) != 0 }

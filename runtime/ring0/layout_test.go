@@ -38,6 +38,7 @@ func TestGoLayout(t *testing.T) {
 		{"g.syscallpc", int64(unsafe.Offsetof(ours.SyscallPC)), g["syscallpc"]},
 		{"g.syscallbp", int64(unsafe.Offsetof(ours.SyscallBP)), g["syscallbp"]},
 		{"m.curg in assembly", mCurg, m["curg"]},
+		{"m.locks", mLocks, m["locks"]},
 	} {
 		if tt.want != tt.got {
 			t.Errorf("%s: we have offset %d, the toolchain %d", tt.name, tt.want, tt.got)

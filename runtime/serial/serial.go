@@ -170,3 +170,8 @@ func Dec(v uint64) {
 	}
 	Write(uintptr(unsafe.Pointer(&b))+i, uintptr(len(b))-i)
 }
+
+// Present tells whether there is a COM1.
+//
+//go:nosplit
+func Present() bool { return present }

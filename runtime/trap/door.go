@@ -53,12 +53,14 @@ func passDoor(nr uintptr, a *[6]uintptr) uintptr {
 
 //go:nosplit
 func throughDoor(nr uintptr, a *[6]uintptr) uintptr {
+	if nr == unix.SYS_EXIT_GROUP {
+		if !ring0.Getg().HoldsLocks() {
+			BeforeExit(int(int32(a[0])))
+		}
+		Kernel(KernelPowerOff, a[0]&0xff, 0, 0)
+	}
 	if !plugged {
 		return beforeInit(nr, a)
-	}
-	if nr == unix.SYS_EXIT_GROUP {
-		BeforeExit(int(int32(a[0])))
-		Kernel(KernelPowerOff, a[0]&0xff, 0, 0)
 	}
 	return linux.Door(nr, a)
 }

@@ -121,7 +121,7 @@ func outOfMemory(f *ring0.Frame) {
 	serial.Dec(mem.Resident() * mem.PageSize >> 20)
 	serial.Print(" MiB of ")
 	serial.Dec(mem.Total() * mem.PageSize >> 20)
-	serial.Print(" MiB; give the machine more, or set GOMEMLIMIT\n")
+	serial.Print(" MiB; give the machine more\n")
 	powerOff(statusOOM)
 }
 

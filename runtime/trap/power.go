@@ -31,6 +31,9 @@ var reply [tlfs.MessagePayloadSize]byte
 // unloadWait bounds the wait for the answer, in ns.
 const unloadWait = 1_000_000_000
 
+// Restart makes the program's end a new start of the machine, if it ends well.
+var Restart bool
+
 // crashText holds the console's last words for the host. It is a page of its
 // own so that its physical address is one.
 var crashText uint64
@@ -53,9 +56,12 @@ func powerOff(status uint64) {
 		hv.Crash(crashSignature, status, 0, crashText, uint64(n))
 	}
 	hv.Shutdown()
-	if status == 0 {
+	switch {
+	case status == 0 && Restart:
+		efi.Reset(efi.Cold, efi.Success)
+	case status == 0:
 		efi.Reset(efi.Shutdown, efi.Success)
-	} else {
+	default:
 		efi.Reset(efi.Shutdown, efi.Aborted)
 	}
 	ring0.StopForever()
