@@ -69,6 +69,10 @@ func Start(ctx context.Context, cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	e, err := getEmulator(ctx, cfg.Progress)
+	if err != nil {
+		return nil, err
+	}
 	k, err := getKernel(ctx, cfg.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("kernel for the emulated machine: %w", err)
@@ -78,18 +82,18 @@ func Start(ctx context.Context, cfg Config) (*Machine, error) {
 		return nil, err
 	}
 	defer initramfs.Close()
-	m, err := startOnce(ctx, cfg, k, initramfs)
+	m, err := startOnce(ctx, cfg, e, k, initramfs)
 	if errors.Is(err, errQEMUEnded) && strings.Contains(err.Error(), "Kernel panic") {
 		// QEMU's emulation of several processors (7.2) loses a race with a kernel
 		// that changes its own code, as it does most at its start: see kvm.Pin.
 		cfg.Progress(fmt.Sprintf("%v; starting it once more", err))
-		m, err = startOnce(ctx, cfg, k, initramfs)
+		m, err = startOnce(ctx, cfg, e, k, initramfs)
 	}
 	return m, err
 }
 
-func startOnce(ctx context.Context, cfg Config, k *kernel, initramfs *os.File) (*Machine, error) {
-	q, err := startQEMU(cfg, k, initramfs)
+func startOnce(ctx context.Context, cfg Config, e *emulator, k *kernel, initramfs *os.File) (*Machine, error) {
+	q, err := startQEMU(cfg, e, k, initramfs)
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func TestNetdev(t *testing.T) {
 
 func TestNoQEMU(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	_, err := startQEMU(Config{}, &kernel{}, nil)
+	_, err := getEmulator(t.Context(), func(line string) { t.Log(line) })
 	if err == nil || !strings.Contains(err.Error(), "install the Debian package qemu-system-x86") {
 		t.Errorf("error %v", err)
 	}
@@ -175,7 +175,7 @@ func TestQEMUDies(t *testing.T) {
 	}
 	defer self.Close()
 	requireQEMU(t)
-	q, err := startQEMU(Config{CPUs: 2, MemoryMiB: 64}, &kernel{image: "/nonexistent/vmlinuz"}, self)
+	q, err := startQEMU(Config{CPUs: 2, MemoryMiB: 64}, &emulator{path: qemuProgram}, &kernel{image: "/nonexistent/vmlinuz"}, self)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,5 +189,27 @@ func TestQEMUDies(t *testing.T) {
 	}
 	if err := q.explain(errors.New("x")); !strings.Contains(err.Error(), "QEMU ended") {
 		t.Errorf("explanation of another error after the end: %v", err)
+	}
+}
+
+// TestQEMUVersion reads what a QEMU says of itself.
+func TestQEMUVersion(t *testing.T) {
+	dir := t.TempDir()
+	for says, want := range map[string]int{
+		"QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)": 7,
+		"QEMU emulator version 10.0.2 (Debian)":              10,
+		"another program":                                    0,
+		"QEMU emulator version x.y":                          0,
+	} {
+		path := filepath.Join(dir, "qemu")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+says+"'\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := qemuVersion(t.Context(), path); got != want {
+			t.Errorf("%q: %d, want %d", says, got, want)
+		}
+	}
+	if got := qemuVersion(t.Context(), filepath.Join(dir, "none")); got != 0 {
+		t.Errorf("no program: version %d", got)
 	}
 }

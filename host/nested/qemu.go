@@ -46,18 +46,14 @@ type qemu struct {
 
 // startQEMU starts QEMU as its own process group, so that Ctrl-C on the
 // terminal reaches us alone; the kernel kills it if we die first.
-func startQEMU(cfg Config, k *kernel, initramfs *os.File) (*qemu, error) {
-	path, err := exec.LookPath(qemuProgram)
-	if err != nil {
-		return nil, fmt.Errorf("%s is not installed: install the Debian package %s", qemuProgram, qemuPackage)
-	}
+func startQEMU(cfg Config, e *emulator, k *kernel, initramfs *os.File) (*qemu, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
 	q := &qemu{conn: ours, console: &tail{max: 16 << 10}, dead: make(chan struct{})}
-	cmd := exec.Command(path, qemuArgs(cfg, k.image)...)
+	cmd := exec.Command(e.path, append(e.args(), qemuArgs(cfg, k.image)...)...)
 	cmd.ExtraFiles = []*os.File{initramfs, theirs} // 3 and 4: see qemuArgs
 	cmd.Stdout, cmd.Stderr = q.console, q.console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
