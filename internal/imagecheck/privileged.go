@@ -24,7 +24,7 @@ func findPrivileged(p *program, rules Rules, report *Report) []*Violation {
 		}
 		found = append(found, &Violation{
 			What: fmt.Sprintf("the privileged instruction %s is in %s, at %#x", name, f.name, at),
-			Help: "Only runtime/ring0, hv and boot may hold such instructions.",
+			Help: "Only runtime/ring0, runtime/efi, hv and boot may hold such instructions.",
 		})
 	}
 	return found

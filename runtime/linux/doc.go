@@ -6,7 +6,7 @@
 // A system call of the program enters on one of two leaves (table.go says which):
 //
 //   - the trap leaf: nosplit code on its own stack that never allocates and never blocks on a Go lock
-//     (futex, clone, mmap, signals, clocks, epoll; files trap_*.go);
+//     (futex, clone, mmap, signals, clocks, epoll; package runtime/trap);
 //   - the door leaf: Door runs as ordinary Go on the calling goroutine. It may allocate, block and
 //     grow the stack. Files, devices, pipes and sockets live here.
 //

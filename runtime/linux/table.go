@@ -8,7 +8,7 @@ import "golang.org/x/sys/unix"
 // The leaf of a system call: where it is served.
 const (
 	LeafNone uint8 = iota // not served: ENOSYS, logged once by name
-	LeafTrap              // nosplit code on the trap stack
+	LeafTrap              // nosplit code on the trap stack, which answers ENOSYS to those it does not know
 	LeafDoor              // Door, on the calling goroutine
 	LeafByFD              // by the kind of the descriptor in the first argument: KindDoor through Door, others on the trap stack
 )
