@@ -140,6 +140,18 @@ func AfterInterrupt() {
 	hv.Arm(Current().since + slice)
 }
 
+// AfterSyscall is called when a system call was served: if it made a thread
+// runnable, the running one gets a share of time like any other. Without the
+// timer it would run for as long as it makes no system call that blocks, which
+// for a loop is for ever: the thread that waits may be the one to preempt it.
+//
+//go:nosplit
+func AfterSyscall() {
+	if first != 0 {
+		hv.Arm(Current().since + slice)
+	}
+}
+
 // schedule gives the processor to the next runnable thread, and returns when
 // the running one is given it back. When there is none it halts, on the
 // running thread's own trap stack: an interrupt then starts on the idle stack.

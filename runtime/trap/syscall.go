@@ -48,6 +48,7 @@ func handleSyscall(f *ring0.Frame) {
 	} else {
 		f.RAX = uint64(serve(f))
 	}
+	sched.AfterSyscall()
 	deliverSignals(f)
 }
 

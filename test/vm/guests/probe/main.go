@@ -38,7 +38,7 @@ var commands = map[string]func(args []string) (string, error){
 	"dns": lookUp, "dial": dial, "udp-to": udpTo,
 	// ends.go
 	"exit": exit, "panic": panicNow, "crash": crash, "stack-overflow": overflow, "out-of-memory": outOfMemory,
-	"map-race": mapRace, "sigterm": sigterm, "wait": wait,
+	"fatal": fatal, "sigterm": sigterm, "wait": wait,
 }
 
 const commandDisk = "/dev/sdb"

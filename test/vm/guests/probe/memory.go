@@ -45,7 +45,7 @@ func (n *node) check(value uint64) (count int, err error) {
 // collect keeps the collector busy while goroutines build and check trees.
 func collect([]string) (string, error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(20))
-	const workers, rounds, depth = 8, 6, 9
+	const workers, rounds, depth = 8, 12, 11
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	err := parallel(workers, func(w int) error {

@@ -91,19 +91,18 @@ func clock([]string) (string, error) {
 		}
 		last = now
 	}
-	wall := last.Round(0).Sub(start.Round(0))
-	if d := wall - last.Sub(start); d > time.Millisecond || d < -time.Millisecond {
-		return "", fmt.Errorf("the wall clock went %v, the monotonic one %v", wall, last.Sub(start))
+	// A reading is of two clocks, one after the other: what comes between them
+	// shows as a difference, so that the best of many readings counts.
+	best := time.Duration(math.MaxInt64)
+	for range 1000 {
+		now := time.Now()
+		best = min(best, (now.Round(0).Sub(start.Round(0)) - now.Sub(start)).Abs())
+	}
+	if best > time.Millisecond {
+		return "", fmt.Errorf("the wall clock and the monotonic one are %v apart", best)
 	}
 	if y := last.UTC().Year(); y < 2024 {
 		return "", fmt.Errorf("the year is %d", y)
-	}
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return "", err
-	}
-	if usage.Utime.Nano()+usage.Stime.Nano() == 0 {
-		return "", errors.New("no CPU time was used")
 	}
 	return fmt.Sprintf("%d readings in 100 ms", n), nil
 }
@@ -151,14 +150,14 @@ func channels([]string) (string, error) {
 	first := make(chan int)
 	in := first
 	for i := range goroutines {
-		out := make(chan int)
+		from, out := in, make(chan int)
 		go func() {
 			if i%50 == 0 {
 				runtime.LockOSThread() // a thread of its own, so that futexes are at work
 				defer runtime.UnlockOSThread()
 			}
 			defer close(out)
-			for v := range in {
+			for v := range from {
 				mu.Lock()
 				sum += v
 				mu.Unlock()
