@@ -56,7 +56,7 @@ func (o *vmExecOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&o.shares, "share", nil, "`folder` that the program may read and write (repeatable)")
 	f.StringArrayVar(&o.readOnly, "share-ro", nil, "`folder` that the program may read (repeatable)")
-	f.IntVar(&o.cpus, "cpus", 2, "processors of the emulated machine")
+	f.IntVar(&o.cpus, "cpus", 1, "processors of the emulated machine")
 	f.IntVar(&o.memoryMiB, "memory", 3072, "memory of the emulated machine in MiB")
 	f.BoolVar(&o.nested, "nested", false, "use the emulated machine even where KVM has Hyper-V")
 }

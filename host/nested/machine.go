@@ -26,7 +26,7 @@ const (
 
 // Config says what the machine is like. The zero value works.
 type Config struct {
-	CPUs      int     // emulated processors; default 2
+	CPUs      int     // emulated processors; default 1
 	MemoryMiB int     // RAM of the machine, all that its programs use included; default 2048
 	Shares    []Share // folders that exist inside too
 	// Forward are TCP addresses outside, IPv4: a connection to one of them
@@ -107,7 +107,7 @@ func startOnce(ctx context.Context, cfg Config, e *emulator, k *kernel, initramf
 
 func (cfg Config) withDefaults() (Config, error) {
 	if cfg.CPUs == 0 {
-		cfg.CPUs = 2
+		cfg.CPUs = 1 // more are emulated by threads that race: docs/decisions/0013-newer-qemu.md
 	}
 	if cfg.MemoryMiB == 0 {
 		cfg.MemoryMiB = 2048
