@@ -135,8 +135,8 @@ func stackFor(i uintptr) uintptr {
 }
 
 // firmwareTables makes page tables for ResetSystem: memory below 4 GiB (and
-// each GiB that holds firmware) where it really is, for firmware to execute and
-// write. They are used once, at the very end, and get our upper half then.
+// each GiB that holds firmware, or the image, whose code makes the call) where it
+// really is, for firmware to execute and write. They are used once, at the very end, and get our upper half then.
 func firmwareTables() uint64 {
 	const present, writable, large = 1, 2, 1 << 7
 	pml4, pdpt := mem.AllocFrame(), mem.AllocFrame()
@@ -151,7 +151,7 @@ func firmwareTables() uint64 {
 	giga := table(pdpt)
 	for g := range giga {
 		giga[g] = 0
-		if g >= 4 && !firmwareIn(uint64(g)<<30) {
+		if g >= 4 && !firmwareIn(uint64(g)<<30) && !imageIn(uint64(g)<<30) {
 			continue
 		}
 		pd := mem.AllocFrame()
@@ -180,6 +180,11 @@ func firmwareIn(start uint64) bool {
 			return true
 		}
 	}
+}
+
+// imageIn tells whether some of the image lies in the GiB at start.
+func imageIn(start uint64) bool {
+	return uint64(imageBase()) < start+1<<30 && uint64(imageAt(infoEnd)) > start
 }
 
 // ownTables replaces the firmware's page tables by ours. Until that is done,
