@@ -69,6 +69,7 @@ type inside struct {
 // the program.
 func (in *inside) handle(kind byte, payload []byte) error {
 	switch kind {
+	case frameBeat:
 	case frameSetup:
 		var s setup
 		if err := json.Unmarshal(payload, &s); err != nil {

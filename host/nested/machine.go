@@ -98,11 +98,34 @@ func startOnce(ctx context.Context, cfg Config, e *emulator, k *kernel, initramf
 		return nil, err
 	}
 	m := &Machine{q: q, frames: newFrameConn(q.conn), log: cfg.Progress}
+	go m.beat()
 	if err := m.handshake(ctx, cfg); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// beatPeriod is how long a lost interrupt can hold the emulated machine up.
+const beatPeriod = 10 * time.Millisecond
+
+// beat sends a frame that does nothing again and again. QEMU's emulation of SVM
+// loses an interrupt now and then (docs/decisions/0013-newer-qemu.md); it stays
+// pending in the interrupt controller, and any other one brings it back. An idle
+// machine that lost its timer would wait for ever.
+func (m *Machine) beat() {
+	t := time.NewTicker(beatPeriod)
+	defer t.Stop()
+	for {
+		select {
+		case <-m.q.dead:
+			return
+		case <-t.C:
+			if m.frames.write(frameBeat, nil) != nil {
+				return
+			}
+		}
+	}
 }
 
 func (cfg Config) withDefaults() (Config, error) {

@@ -37,6 +37,7 @@ const (
 	frameHalt       = 'h' // out to in: write everything back and say so
 	frameHalted     = 'H' // in to out: nothing is left to write
 	frameLog        = 'l' // in to out: a line for the person outside
+	frameBeat       = 'b' // out to in: nothing; see Machine.beat
 )
 
 const (
