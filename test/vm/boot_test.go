@@ -5,7 +5,6 @@ package vm
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -169,13 +168,8 @@ func TestMemory(t *testing.T) {
 	t.Run("1 GiB", func(t *testing.T) {
 		works(t, options{Config: guest.Config{Machine: machine.Config{Memory: 1 << 30}}})
 	})
-	t.Run("too little", func(t *testing.T) {
-		v := boot(t, options{noNetwork: true, Config: guest.Config{Machine: machine.Config{Memory: 24 * mib}}})
-		e := v.wait(patience)
-		text, _ := v.console.text()
-		if e == (machine.Exit{Kind: vmm.Shutdown}) || !strings.Contains(strings.ToLower(text+e.Message), "memory") {
-			t.Errorf("ended with %v", e)
-		}
+	t.Run("little", func(t *testing.T) { // a heap of some MiB, so that the collector is at work
+		works(t, options{Config: guest.Config{Machine: machine.Config{Memory: 32 * mib}}})
 	})
 }
 

@@ -95,6 +95,7 @@ type vm struct {
 	net     *usernet.Network
 	start   time.Time
 	done    chan struct{}
+	closed  bool
 	exit    machine.Exit // after done
 	err     error
 }
@@ -157,7 +158,12 @@ func (v *vm) plug(o netvsp.Options, log *slog.Logger) *netvsp.NIC {
 	return card
 }
 
+// close ends the guest and frees it; a second call does nothing.
 func (v *vm) close() {
+	if v.closed {
+		return
+	}
+	v.closed = true
 	v.Stop()
 	<-v.done
 	if v.t.Failed() {
