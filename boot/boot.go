@@ -22,6 +22,7 @@ import (
 	"github.com/hvgo/hvgo/netstack"
 	"github.com/hvgo/hvgo/runtime/linux"
 	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/sched"
 	"github.com/hvgo/hvgo/runtime/trap"
 )
 
@@ -40,6 +41,11 @@ func Start() {
 	say("Hyper-V %d.%d.%d, %d MiB, clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
 		Machine.MemoryBytes>>20, hv.TimeSource(), hv.TimerMode())
 	linux.Uptime = func() time.Duration { return time.Duration(hv.Now()) }
+	linux.CPUTime = func() (user, system time.Duration, maxRSS uint64) {
+		// Program and kernel are one: all that is not idle counts as the program's.
+		busy := uint64(hv.Now()-Machine.Started) - sched.Stats.IdleNS
+		return time.Duration(busy), 0, mem.Resident() * mem.PageSize
+	}
 	limitMemory()
 	firmwareTablesToFiles()
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"sync"
 
+	gvisor "gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
@@ -69,6 +70,7 @@ func New(o Options) (*Stack, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	takeGvisorLog.Do(func() { gvisor.SetTarget(gvisorLog{o.Log}) })
 	n := &Stack{o: o, log: o.Log}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.s = stack.New(stack.Options{

@@ -65,7 +65,7 @@ func (n *network) publish(p *publish) error {
 	if err != nil {
 		return err
 	}
-	say(fmt.Sprintf("%v leads to the guest's port %d", p.host, p.guest))
+	say(fmt.Sprintf("%v leads to the guest's port %d: try curl http://%v/", p.host, p.guest, p.host))
 	return nil
 }
 

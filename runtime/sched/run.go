@@ -22,6 +22,7 @@ var (
 // Stats counts what the scheduler did; for figures only.
 var Stats struct {
 	Switches, Halts, Interrupts, Syscalls, Faults uint64
+	IdleNS                                        uint64 // time without a thread to run, in ns
 }
 
 //go:nosplit
@@ -186,6 +187,7 @@ func schedule() {
 func idle(c *ring0.CPU, old *Thread) *Thread {
 	c.SetTrapStack(idleStack)
 	c.Idle = 1
+	since := hv.Now()
 	next := dequeue()
 	for next == nil {
 		Stats.Halts++
@@ -193,6 +195,7 @@ func idle(c *ring0.CPU, old *Thread) *Thread {
 		next = dequeue()
 	}
 	c.Idle = 0
+	Stats.IdleNS += uint64(hv.Now() - since)
 	c.SetTrapStack(old.Top)
 	return next
 }
