@@ -41,6 +41,7 @@ func Start() {
 	say("Hyper-V %d.%d.%d, %d MiB, clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
 		Machine.MemoryBytes>>20, hv.TimeSource(), hv.TimerMode())
 	linux.Uptime = func() time.Duration { return time.Duration(hv.Now()) }
+	linux.Threads = func() int { return int(sched.Alive()) }
 	linux.CPUTime = func() (user, system time.Duration, maxRSS uint64) {
 		// Program and kernel are one: all that is not idle counts as the program's.
 		busy := uint64(hv.Now()-Machine.Started) - sched.Stats.IdleNS
@@ -130,7 +131,10 @@ func (m *machine) attach() {
 			say("shutdown service: %v", err)
 			continue
 		}
+		m.mu.Lock()
 		m.shutdown = s
+		m.mu.Unlock()
+		break // there is one
 	}
 	var wg sync.WaitGroup
 	wg.Go(m.attachDisks)

@@ -180,7 +180,7 @@ func (fw *firmware) leave() bool {
 	return false
 }
 
-// entry gives descriptor i of the memory map; ok is false behind the last.
+// entryOf gives descriptor i of the memory map; ok is false behind the last.
 //
 //go:nosplit
 func entryOf(i uintptr) (d *descriptor, ok bool) {

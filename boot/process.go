@@ -66,8 +66,8 @@ func processStack(vdso uintptr, random *[16]byte) uintptr {
 
 	aux := [...][2]uintptr{{atPageSize, mem.PageSize}, {atSecure, 0}, {atRandom, seed}, {atExecFn, arg}, {atVDSO, vdso}, {0, 0}}
 	for i := len(aux) - 1; i >= 0; i-- {
-		p.word(aux[i&7][1])
-		p.word(aux[i&7][0])
+		p.word(aux[i][1])
+		p.word(aux[i][0])
 	}
 	p.word(0)
 	for at := uintptr(len(environment)); at > 0; { // the last variable first

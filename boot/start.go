@@ -55,7 +55,7 @@ func start(handle, table uintptr) {
 	wall := fw.now()
 	reset := word(fw.runtime + rtReset)
 	if !fw.leave() {
-		refuse(&fw, "the firmware does not let go (ExitBootServices failed)")
+		refuse(nil, "the firmware does not let go (ExitBootServices failed)")
 	}
 	ring0.Cli()
 	fail(ownTables(reset))
@@ -101,13 +101,17 @@ func startProgram(idle uintptr) {
 	sched.Start()
 }
 
-// refuse ends a machine that hvgo cannot run on, and says why on both the
-// firmware's console and COM1.
+// refuse ends a machine that hvgo cannot run on, and says why on COM1 and on the
+// firmware's console. Without fw it leaves the latter out: once ExitBootServices
+// was tried, the firmware may not be asked to print.
 func refuse(fw *firmware, why string) {
 	h := &hv.Host
-	for _, print := range [...]bool{true, false} {
+	for _, firmware := range [...]bool{false, true} {
 		say := serial.Print
-		if print {
+		if firmware {
+			if fw == nil {
+				break
+			}
 			say = fw.print
 		}
 		say("hvgo: this machine cannot run this image: ")

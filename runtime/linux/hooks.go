@@ -74,6 +74,9 @@ var (
 	// CPUs is the number of processors online.
 	CPUs = func() int { return 1 }
 
+	// Threads is how many threads the program has.
+	Threads = func() int { return 1 }
+
 	// CPUTime is what the program has used, and its largest resident set in bytes.
 	CPUTime = func() (user, system time.Duration, maxRSS uint64) { return 0, 0, 0 }
 )

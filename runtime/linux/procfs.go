@@ -138,7 +138,7 @@ func procStatus() string {
 	_, _, rss := CPUTime()
 	return fmt.Sprintf("Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n"+
 		"VmHWM:\t%8d kB\nVmRSS:\t%8d kB\nThreads:\t%d\nCpus_allowed_list:\t%s",
-		commandName(), umask.Load(), rss>>10, rss>>10, CPUs(), cpuRange())
+		commandName(), umask.Load(), rss>>10, rss>>10, Threads(), cpuRange())
 }
 
 // procSelfStat is /proc/self/stat (proc(5)): 52 fields, zero where there is nothing to tell.
@@ -152,7 +152,7 @@ func procSelfStat() string {
 	fields[4], fields[5] = "1", "1"
 	fields[13] = strconv.FormatInt(int64(user/clockTick), 10)
 	fields[14] = strconv.FormatInt(int64(system/clockTick), 10)
-	fields[19] = strconv.Itoa(CPUs())
+	fields[19] = strconv.Itoa(Threads())
 	fields[22] = strconv.FormatUint(rss, 10)
 	fields[23] = strconv.FormatUint(rss/tmpPage, 10)
 	return strings.Join(fields, " ") + "\n"

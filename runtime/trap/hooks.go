@@ -36,7 +36,9 @@ func init() {
 }
 
 // beforeInit serves the door's calls of packages that are initialised before
-// this one: there are random numbers, and nothing else.
+// this one: there are random numbers, if the processor makes them, and nothing
+// else. (boot has refused machines without any source of entropy; the firmware's
+// seed alone needs the generator of runtime/linux.)
 //
 //go:nosplit
 func beforeInit(nr uintptr, a *[6]uintptr) uintptr {
@@ -44,16 +46,32 @@ func beforeInit(nr uintptr, a *[6]uintptr) uintptr {
 	if nr != getrandom || !ring0.HasRdrand() {
 		return negative(eNoSys)
 	}
-	for done := uintptr(0); done < a[1]; done++ {
-		v, ok := ring0.Rdrand()
+	for done := uintptr(0); done < a[1]; {
+		v, ok := hardRandom()
 		if !ok {
 			return negative(eAgain)
 		}
-		if !userRange(a[0]+done, 1) || !ring0.CopyUser(a[0]+done, uintptr(unsafe.Pointer(&v)), 1) {
+		n := min(a[1]-done, 8)
+		if !userRange(a[0]+done, n) || !ring0.CopyUser(a[0]+done, uintptr(unsafe.Pointer(&v)), n) {
 			return negative(eFault)
 		}
+		done += n
 	}
 	return a[1]
+}
+
+// hardRandom asks RDRAND again when it was drained (Intel SDM volume 1,
+// 7.3.17.1).
+//
+//go:nosplit
+func hardRandom() (v uint64, ok bool) {
+	for range 10 {
+		if v, ok = ring0.Rdrand(); ok {
+			return v, true
+		}
+		ring0.Pause()
+	}
+	return 0, false
 }
 
 //go:nosplit
@@ -100,7 +118,7 @@ func seedRandom() {
 			return false
 		}
 		for i := range b {
-			v, ok := ring0.Rdrand()
+			v, ok := hardRandom()
 			if !ok {
 				return false
 			}

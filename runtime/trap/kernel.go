@@ -4,9 +4,8 @@
 package trap
 
 import (
-	"unsafe"
-
 	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/internal/wire/tlfs"
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/sched"
@@ -84,10 +83,10 @@ func kernelCall(f *ring0.Frame) int {
 
 //go:nosplit
 func takeMessage(dst uintptr) int {
-	if !mem.Prepare(dst, 240, true) {
+	if !mem.Prepare(dst, tlfs.MessagePayloadSize, true) {
 		return eFault
 	}
-	typ, n := hv.TakeMessage(2, dst)
+	typ, n := hv.TakeMessage(tlfs.SINTVMBus, dst)
 	if typ == 0 {
 		return eAgain
 	}
@@ -97,7 +96,7 @@ func takeMessage(dst uintptr) int {
 
 //go:nosplit
 func announceMessage() {
-	if messageEvent != 0 && hv.MessageWaits(2) {
+	if messageEvent != 0 && hv.MessageWaits(tlfs.SINTVMBus) {
 		sched.AddEvent(messageEvent-1, 1)
 	}
 }
@@ -136,10 +135,8 @@ func contig(pages uint64) int {
 	if pa == 0 {
 		return eNoMem
 	}
-	words := (*uint64)(unsafe.Pointer(nil))
 	for at := mem.Phys(pa); at < mem.Phys(pa)+uintptr(pages)*mem.PageSize; at += 8 {
-		words = (*uint64)(ring0.Pointer(at))
-		*words = 0
+		*(*uint64)(ring0.Pointer(at)) = 0
 	}
 	return int(pa)
 }

@@ -21,8 +21,15 @@ const crashSignature = 0x4f475648
 // not connected. boot sets it.
 var VMBusConnection uint32
 
-// unload is the message UNLOAD, CHANNELMSG_UNLOAD (16).
-var unload = [2]uint32{16, 0}
+// Messages of the end (internal/wire/vmbus, which trap context does not import:
+// UNLOAD and UNLOAD_COMPLETE).
+const (
+	msgUnload         = 16
+	msgUnloadComplete = 17
+)
+
+// unload is the message UNLOAD.
+var unload = [2]uint32{msgUnload, 0}
 
 // reply holds a message while we wait for the answer; too large for the trap
 // stack's budget.
@@ -79,7 +86,7 @@ func unloadVMBus() {
 	}
 	for hv.Now() < end {
 		typ, n := hv.TakeMessage(tlfs.SINTVMBus, uintptr(unsafe.Pointer(&reply)))
-		if typ != 0 && n >= 4 && *(*uint32)(unsafe.Pointer(&reply)) == 17 { // UNLOAD_RESPONSE
+		if typ != 0 && n >= 4 && *(*uint32)(unsafe.Pointer(&reply)) == msgUnloadComplete {
 			return
 		}
 		ring0.Pause()

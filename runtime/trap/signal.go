@@ -201,9 +201,7 @@ func enterHandler(f *ring0.Frame, t *sched.Thread, sig uint64, a *action, synchr
 	if !ring0.CopyUser(at, uintptr(unsafe.Pointer(w)), unsafe.Sizeof(*w)) {
 		crash(f, "the signal stack went away")
 	}
-	if s.HasSaved {
-		s.HasSaved = false
-	}
+	s.HasSaved = false
 	s.Mask |= a.mask &^ unblockable
 	if a.flags&saNoDefer == 0 {
 		s.Mask |= 1 << (sig - 1)

@@ -29,7 +29,6 @@ const (
 	eInval = -22
 	eRange = -34
 	eNoSys = -38
-	ePipe  = -29 // ESPIPE
 )
 
 // pid is the program's process number: there is no other.
@@ -110,6 +109,9 @@ func serveRare(f *ring0.Frame, a, b, c uintptr) int {
 	case unix.SYS_SCHED_GETAFFINITY:
 		return getaffinity(b, c)
 	case unix.SYS_GETCPU:
+		if e := putWord32(b, 0); e != 0 { // one NUMA node
+			return e
+		}
 		return putWord32(a, ring0CPU())
 	case unix.SYS_MINCORE:
 		return -int(mem.Mincore(a, b, c))
@@ -177,7 +179,11 @@ func fcntl(fd uint64, cmd, arg uintptr) int {
 		return 0
 	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC:
 		if sched.Kind(fd) == ring0.FDConsole {
-			return sched.AllocFD(ring0.FDConsole, unix.O_CLOEXEC, uint64(arg))
+			flags = 0
+			if cmd == unix.F_DUPFD_CLOEXEC {
+				flags = unix.O_CLOEXEC
+			}
+			return sched.AllocFD(ring0.FDConsole, flags, uint64(arg))
 		}
 	}
 	return eInval
@@ -331,7 +337,7 @@ func result(value, errno uintptr) int {
 //go:nosplit
 func mmap(f *ring0.Frame) int {
 	if f.R10&unix.MAP_ANONYMOUS == 0 {
-		return eNoDev // files are not mapped yet
+		return eNoDev // files cannot be mapped
 	}
 	at, errno := mem.Mmap(uintptr(f.RDI), uintptr(f.RSI), int32(f.RDX), int32(f.R10))
 	return result(at, errno)
