@@ -109,6 +109,45 @@ func TestSilentHost(t *testing.T) {
 	}
 }
 
+// An answer that cannot be read says nothing about what the host did: pages of
+// a GPADL are kept, and a channel that may be open is closed before its GPADL is
+// torn down. (dispatch drops such messages; so this goes around it.)
+func TestUnreadableAnswers(t *testing.T) {
+	for _, spoil := range []wire.MessageType{wire.MsgGPADLHeader, wire.MsgOpenChannel} {
+		h := newFakeHost(t)
+		b := mustConnect(h)
+		h.post = func(msg []byte) (bool, error) {
+			typ, _ := wire.DecodeType(msg)
+			if typ != spoil {
+				return false, nil
+			}
+			if m, err := wire.DecodeOpenChannel(msg); err == nil {
+				b.answer(requestKey{wire.MsgOpenChannelResult, m.ChannelID, m.OpenID}, wire.AppendHeader(nil, wire.MsgOpenChannelResult))
+			} else if m, err := wire.DecodeGPADLHeader(msg); err == nil {
+				b.answer(requestKey{wire.MsgGPADLCreated, m.ChannelID, uint32(m.GPADLID)}, wire.AppendHeader(nil, wire.MsgGPADLCreated))
+			}
+			return true, nil
+		}
+		_, err := b.Open(3, OpenOptions{SendPages: 2, ReceivePages: 2})
+		if err == nil || errors.Is(err, ErrTimeout) {
+			t.Errorf("unreadable answer to %v: %v", spoil, err)
+		}
+		h.mu.Lock()
+		posted, freed := h.posted, h.freed
+		h.mu.Unlock()
+		if spoil == wire.MsgGPADLHeader {
+			if MayFree(err) || freed != 0 {
+				t.Errorf("unreadable answer to %v: MayFree %v, %d pages freed", spoil, MayFree(err), freed)
+			}
+			continue
+		}
+		want := []wire.MessageType{wire.MsgCloseChannel, wire.MsgGPADLTeardown}
+		if len(posted) < 2 || !slices.Equal(posted[len(posted)-2:], want) || freed != 4 {
+			t.Errorf("unreadable answer to %v: guest posts %v, %d pages freed", spoil, posted, freed)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for _, refuse := range []wire.MessageType{wire.MsgGPADLHeader, wire.MsgOpenChannel} {
 		h := newFakeHost(t)

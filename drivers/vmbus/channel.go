@@ -156,8 +156,9 @@ func (c *Channel) allocRings(o OpenOptions) (err error) {
 	return err
 }
 
-// request posts OPEN_CHANNEL. After a timeout the channel may be open: it is
-// closed, so that the teardown of its GPADL can succeed.
+// request posts OPEN_CHANNEL. After a timeout, or an answer that cannot be read,
+// the channel may be open: it is closed, so that the teardown of its GPADL can
+// succeed.
 func (c *Channel) request(o OpenOptions) error {
 	id := c.offer.ChannelID
 	m := wire.OpenChannel{
@@ -165,20 +166,27 @@ func (c *Channel) request(o OpenOptions) error {
 		DownstreamPageOffset: uint32(o.SendPages), UserData: o.UserData,
 	}
 	answer, err := c.bus.ask(m.AppendTo(nil), requestKey{wire.MsgOpenChannelResult, id, m.OpenID}, id)
-	if errors.Is(err, ErrTimeout) {
-		c.bus.post(wire.ChannelMessage{Type: wire.MsgCloseChannel, ChannelID: id}.AppendTo(nil))
-	}
 	if err != nil {
+		if errors.Is(err, ErrTimeout) {
+			c.abandon()
+		}
 		return err
 	}
 	r, err := wire.DecodeOpenResult(answer)
 	if err != nil {
-		return err
+		c.abandon()
+		return fmt.Errorf("vmbus: reading the answer to an open: %w", err)
 	}
 	if r.Status != wire.StatusSuccess {
 		return &RefusedError{"open", r.Status}
 	}
 	return nil
+}
+
+// abandon closes a channel of which we do not know whether it is open. Should
+// that fail, so does the teardown, and the pages are kept.
+func (c *Channel) abandon() {
+	c.bus.post(wire.ChannelMessage{Type: wire.MsgCloseChannel, ChannelID: c.offer.ChannelID}.AppendTo(nil))
 }
 
 // register makes the channel reachable for rescinds. One that came since the

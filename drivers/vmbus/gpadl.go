@@ -49,8 +49,8 @@ func (b *Bus) newGPADL(ch wire.ChannelID, pfns []uint64) (*GPADL, error) {
 		return nil, fmt.Errorf("vmbus: creating GPADL: %w", &uncertainError{err})
 	}
 	m, err := wire.DecodeGPADLCreated(answer)
-	if err != nil {
-		return nil, err
+	if err != nil { // the host answered, and we cannot tell what
+		return nil, fmt.Errorf("vmbus: creating GPADL: %w", &uncertainError{err})
 	}
 	if m.Status != wire.StatusSuccess {
 		return nil, &RefusedError{"GPADL", m.Status}

@@ -106,7 +106,7 @@ func (r *ringMem) copyOut(b []byte, index uint32) {
 	copy(b[n:], r.data)
 }
 
-// sendRing is the ring whose packets we write. It is used under Channel.txMu.
+// sendRing is the ring whose packets we write. It is used under Tx.mu.
 type sendRing struct {
 	ringMem
 	next      uint32 // where the next packet begins
