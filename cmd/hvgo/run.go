@@ -96,7 +96,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	defer plan.close()
 	console := io.Writer(os.Stdout)
 	if o.console != "-" {
-		f, err := os.Create(o.console)
+		f, err := plan.openConsole(o.console)
 		if err != nil {
 			return fmt.Errorf("--console: %w", err)
 		}
@@ -182,6 +182,37 @@ func (p *runPlan) close() {
 			d.f.Close()
 		}
 	}
+}
+
+// openConsole opens the file for the guest's console and empties it, unless it
+// is one of the guest's disks. The open file is compared, not its name.
+func (p *runPlan) openConsole(path string) (_ *os.File, err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range append([]*diskFile{p.image}, p.disks...) {
+		disk, err := d.f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		if os.SameFile(fi, disk) {
+			return nil, fmt.Errorf("%s is a disk of the guest: give the console another file", path)
+		}
+	}
+	if fi.Mode().IsRegular() { // no terminal, no pipe
+		err = f.Truncate(0)
+	}
+	return f, err
 }
 
 // nestedOverhead is what the emulated machine needs beside the guest's memory,

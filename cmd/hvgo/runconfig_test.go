@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -167,6 +168,62 @@ func TestRunRefuses(t *testing.T) {
 				t.Errorf("error %v, want one line with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// The console must not empty a disk of the guest, by whatever name it is given.
+func TestConsoleIsNoDisk(t *testing.T) {
+	dir := t.TempDir()
+	image, raw := filepath.Join(dir, "i.vhdx"), filepath.Join(dir, "raw")
+	d, err := vhdx.CreateFile(image, vhdx.Options{Size: 8 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	if err := os.WriteFile(raw, []byte(strings.Repeat("x", 512)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	soft, hard := filepath.Join(dir, "soft"), filepath.Join(dir, "hard")
+	if err := errors.Join(os.Symlink(image, soft), os.Link(raw, hard)); err != nil {
+		t.Fatal(err)
+	}
+	for _, console := range []string{image, raw, soft, hard} {
+		root := newRoot()
+		root.SetArgs([]string{"run", "--console", console, "--disk", raw, image})
+		if err := root.Execute(); err == nil || !strings.Contains(err.Error(), "is a disk of the guest") {
+			t.Errorf("%s: %v", console, err)
+		}
+	}
+	if after, err := os.ReadFile(image); err != nil || !slices.Equal(before, after) {
+		t.Errorf("the image has changed: %v", err)
+	}
+	if after, err := os.ReadFile(raw); err != nil || string(after) != strings.Repeat("x", 512) {
+		t.Errorf("the data disk has changed: %v", err)
+	}
+
+	p, err := (&runOptions{image: image, memory: "64", cpus: 1, disks: []string{raw}}).plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	log := filepath.Join(dir, "log")
+	if err := os.WriteFile(log, []byte("of the last run"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{log, filepath.Join(dir, "new"), os.DevNull} {
+		f, err := p.openConsole(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if fi, err := f.Stat(); err != nil || fi.Size() != 0 {
+			t.Errorf("%s: not emptied: %v", name, err)
+		}
+		f.Close()
 	}
 }
 
