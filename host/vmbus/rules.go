@@ -39,14 +39,21 @@ const (
 	RuleRingMemory        = "ring-memory"        // a GPA-direct range that is not RAM
 	RulePaused            = "paused"             // too many messages while paused
 	RuleDevice            = "device"             // a device's own rule; the detail names it
-	ruleNone              = ""                   // not the guest's fault
-	maxMessageQueue       = 16                   // messages not yet handled, as in QEMU
-	maxGPADLs             = 1024                 // for one guest
-	maxHeldMessages       = 4096                 // to a paused guest
-	maxChannelID          = 2047                 // event flags of a SINT
-	maxSubChannels        = 64                   // of one device
-	maxReports            = 100                  // broken rules in the log
-	messageTypeVMBus      = 1                    // of HvCallPostMessage
+)
+
+const ruleNone = "" // not the guest's fault
+
+// messageTypeVMBus is the message type of HvCallPostMessage.
+const messageTypeVMBus = 1
+
+// Limits on what a guest can make the server keep.
+const (
+	maxMessageQueue = 16   // messages not yet handled, as in QEMU
+	maxGPADLs       = 1024 // for one guest
+	maxHeldMessages = 4096 // to a paused guest
+	maxChannelID    = 2047 // event flags of a SINT
+	maxSubChannels  = 64   // of one device
+	maxReports      = 100  // broken rules in the log
 )
 
 // ErrProtocol is in the chain of errors caused by a guest that broke a rule.

@@ -315,10 +315,8 @@ func (s *Server) send(b []byte) {
 }
 
 func (s *Server) post(vp uint32, sint uint8, b []byte) {
-	if s.opt.Garbage { // the header's second word is reserved
-		for i := 4; i < wire.HeaderSize; i++ {
-			b[i] = s.garbage()
-		}
+	for i := 4; i < wire.HeaderSize; i++ { // the header's second word is reserved
+		b[i] = s.garbage()
 	}
 	if s.opt.Trace != nil {
 		s.opt.Trace(true, b)
@@ -329,6 +327,8 @@ func (s *Server) post(vp uint32, sint uint8, b []byte) {
 	}
 }
 
+// garbage is what reserved bytes hold: zero, or with Options.Garbage something
+// that a guest must not look at.
 func (s *Server) garbage() byte {
 	if s.opt.Garbage {
 		return 0xA5
