@@ -14,6 +14,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -216,8 +217,28 @@ func (o Options) output(importPath string) (string, error) {
 	}
 	if st, err := os.Stat(out); err == nil && !st.Mode().IsRegular() {
 		return "", failf("cannot write %s: it exists and is not a regular file", out)
+	} else if err == nil && st.Size() > 0 && !isImage(out) {
+		return "", failf("cannot write %s: it exists and is no image: remove it, or give another name with -o", out)
 	}
 	return out, nil
+}
+
+// isImage reports whether a file looks like one that Build makes, and so may be
+// replaced: a VHDX, an EFI application, or a disk with a GPT.
+func isImage(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b := make([]byte, 1024)
+	n, _ := io.ReadFull(f, b) // what is missing stays zero
+	if n < 2 {
+		return false
+	}
+	const firstType, protective = 446 + 4, 0xEE // UEFI 5.2.3
+	return bytes.HasPrefix(b, []byte("vhdxfile")) || bytes.HasPrefix(b, []byte("MZ")) || bytes.HasPrefix(b[512:], []byte("EFI PART")) ||
+		b[510] == 0x55 && b[511] == 0xAA && b[firstType] == protective
 }
 
 // step runs one step and says so if it lasts over a second.

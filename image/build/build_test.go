@@ -322,3 +322,35 @@ func TestStep(t *testing.T) {
 		t.Errorf("%q", s)
 	}
 }
+
+// A file that no build made is not written over; an image is.
+func TestOutputKeepsOthersFiles(t *testing.T) {
+	dir := t.TempDir()
+	mbr := make([]byte, 512)
+	mbr[450], mbr[510], mbr[511] = 0xEE, 0x55, 0xAA
+	for _, tt := range []struct {
+		contents string
+		ok       bool
+	}{
+		{"", true}, {"vhdxfile\x00", true}, {"MZ\x90", true}, {string(mbr), true}, {string(make([]byte, 512)) + "EFI PART", true},
+		{helloMain, false}, {"M", false}, {"\x7fELF", false}, {string(make([]byte, 512)), false},
+	} {
+		name := filepath.Join(dir, "x.go")
+		if err := os.WriteFile(name, []byte(tt.contents), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		out, err := Options{Output: name}.output("example.com/x")
+		if tt.ok && (err != nil || out != name) || !tt.ok && (!IsUserError(err) || !strings.Contains(err.Error(), "is no image")) {
+			t.Errorf("%.10q: %q, %v", tt.contents, out, err)
+		}
+	}
+	for _, format := range []image.Format{image.DynamicVHDX, image.FixedVHDX, image.Raw} {
+		name := filepath.Join(dir, "disk")
+		if err := image.WriteDisk(t.Context(), name, []byte("MZ"), format); err != nil {
+			t.Fatal(err)
+		}
+		if !isImage(name) {
+			t.Errorf("our own format %v is not known", format)
+		}
+	}
+}
