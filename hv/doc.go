@@ -10,5 +10,11 @@
 // interrupt is read here (TakeFlags, TakeMessage), and a channel's signal to
 // the host leaves from here (SignalEvent).
 //
-// All of it is nosplit and may run in trap context (docs/HACKING.md).
+// Two things stand beside that way. The clock of the vDSO (ClockGettime,
+// vdso_amd64.s) reads the reference time without a trap, in the program's own
+// threads. And Crash reports the end of the guest to the host.
+//
+// All of it is nosplit and may run in trap context (docs/HACKING.md). Where a
+// comment says "guarded by the kernel lock", there is no such object: it means
+// that interrupts are off, on the one processor.
 package hv

@@ -26,7 +26,9 @@
 // panic. State lives in package variables guarded by the kernel lock: every
 // caller holds it, with interrupts off. On one processor "interrupts off" is
 // that lock; with several, the same callers take it around these calls, and
-// invalidate (pagetable.go) is the place where other processors are told.
+// invalidate (pagetable.go) is the place where other processors are told. So
+// there is no lock object: where a comment here says "guarded by the kernel
+// lock", it means that interrupts are off.
 //
 // CR0.WP must be set: everything runs in ring 0, and read-only pages are
 // read-only only with it. EFER.NXE must be set before a table with NoExec is used.
