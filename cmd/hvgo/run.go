@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ one.`,
 	f.StringVarP(&o.memory, "memory", "m", "256", "memory of the guest: `size` in MiB, or with K, M, G")
 	f.IntVar(&o.cpus, "cpus", 1, "virtual processors")
 	f.StringArrayVarP(&o.publish, "publish", "p", nil, "forward TCP `[ip:]hostport:guestport`; ip is 127.0.0.1 unless given, hostport 0 takes a free one (repeatable)")
-	f.StringArrayVar(&o.disks, "disk", nil, "data disk: `file`, VHDX or raw; the first is the guest's second disk (repeatable)")
+	f.StringArrayVar(&o.disks, "disk", nil, "data disk: `file`, VHDX or raw; raw: before its path takes the bytes as they are; the first is the guest's second disk (repeatable)")
 	f.StringVar(&o.console, "console", "-", "`file` for the guest's console; - is the standard output")
 	f.StringVar(&o.mask, "mask", "", "`features` of the hypervisor that the guest is not to see, for tests: names separated by commas, of "+(^hyperv.Mask(0)).String())
 	f.BoolVar(&o.noNetwork, "no-network", false, "give the guest no network card")
@@ -161,7 +162,7 @@ func (p *runPlan) openDisks(image string, disks []string) (err error) {
 	seen := map[string]bool{p.image.path: true}
 	for _, name := range disks {
 		// The lock would refuse the second one too, with a misleading reason.
-		if real, err := filepath.EvalSymlinks(name); err == nil {
+		if real, err := filepath.EvalSymlinks(strings.TrimPrefix(name, rawPrefix)); err == nil {
 			if real, err = filepath.Abs(real); err == nil && seen[real] {
 				return fmt.Errorf("--disk: %s is given twice: two disks need two files", name)
 			}
@@ -296,7 +297,11 @@ func (p *runPlan) args() []string {
 		args = append(args, "--publish", inside.String())
 	}
 	for _, d := range p.disks {
-		args = append(args, "--disk", d.path)
+		path := d.path
+		if d.asItIs {
+			path = rawPrefix + path
+		}
+		args = append(args, "--disk", path)
 	}
 	if p.mask != 0 {
 		args = append(args, "--mask", p.mask.String())

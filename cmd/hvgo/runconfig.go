@@ -6,10 +6,8 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -159,61 +157,110 @@ type diskFile struct {
 	path string // absolute, without symbolic links
 	vhdx bool
 	f    *os.File
+
+	asItIs bool // the user wants it raw, whatever it looks like
 }
 
-// formats are what people take for a VHDX, by the bytes at an offset.
+// formats are what people take for a VHDX or a raw disk, by the bytes at an
+// offset; a negative one counts from the end of the file.
 var formats = []struct {
-	offset int
-	magic  string
-	name   string
-	hint   string
+	offset  int64
+	magic   string
+	name    string
+	convert string // how qemu-img is to convert it; "" where it cannot
+	hint    string // for an image to boot, where there is nothing to convert
 }{
-	{0, "conectix", "a VHD", "convert it: qemu-img convert -f vpc -O vhdx"},
-	{0, "QFI\xfb", "a qcow2 image", "convert it: qemu-img convert -O vhdx"},
-	{0, "KDMV", "a VMDK", "convert it: qemu-img convert -O vhdx"},
-	{0, "\x7fELF", "a Linux program", "make an image of its package first: hvgo build"},
-	{512, "EFI PART", "a raw disk", "convert it: qemu-img convert -f raw -O vhdx"},
-	{0, "CD001", "an ISO image", "a VHDX is needed"},
+	{0, "conectix", "a VHD", "-f vpc -O vhdx", ""},
+	{-sectorBytes, "conectix", "a VHD", "-f vpc -O vhdx", ""}, // of fixed size
+	{0, "QFI\xfb", "a qcow2 image", "-O vhdx", ""},
+	{0, "KDMV", "a VMDK", "-O vhdx", ""},
+	{0, "COWD", "a VMDK", "-O vhdx", ""},
+	{0, "# Disk DescriptorFile", "a VMDK", "-O vhdx", ""},
+	{64, "\x7f\x10\xda\xbe", "a VDI", "-O vhdx", ""},
+	{0, "\x7fELF", "a Linux program", "", "make an image of its package first: hvgo build"},
+	{sectorBytes, gptMagic, "a raw disk", "-f raw -O vhdx", ""},
+	{0x8001, "CD001", "an ISO image", "", "a VHDX is needed"}, // ECMA-119, 8.1: sector 16
+	// MS-VHDX 2.2: a VHDX whose first bytes are damaged.
+	{64 << 10, "head", damagedVHDX, "", damagedImage},
+	{128 << 10, "head", damagedVHDX, "", damagedImage},
+	{192 << 10, "regi", damagedVHDX, "", damagedImage},
+	{256 << 10, "regi", damagedVHDX, "", damagedImage},
+}
+
+const (
+	gptMagic     = "EFI PART"
+	damagedVHDX  = "a VHDX whose first bytes are damaged"
+	damagedImage = "build it again (hvgo build), or take a whole copy"
+)
+
+// rawPrefix before a data disk's path takes its bytes as they are.
+const rawPrefix = "raw:"
+
+// hasMagic looks for bytes at an offset as in formats.
+func (d *diskFile) hasMagic(offset int64, magic string) bool {
+	if offset < 0 {
+		fi, err := d.f.Stat()
+		if err != nil || fi.Size() < -offset {
+			return false
+		}
+		offset += fi.Size()
+	}
+	b := make([]byte, len(magic))
+	n, _ := d.f.ReadAt(b, offset) // io.EOF behind whole magic is fine
+	return string(b[:n]) == magic
 }
 
 // openImage opens the VHDX to boot.
 func openImage(path string) (*diskFile, error) {
-	d, head, err := openDiskFile(path)
+	d, err := openDiskFile(path)
 	if err != nil {
 		return nil, err
 	}
 	if !d.vhdx {
-		d.f.Close()
-		return nil, fmt.Errorf("%s %s", path, notVHDX(head))
+		defer d.f.Close()
+		return nil, fmt.Errorf("%s %s", path, d.notVHDX())
 	}
 	if err := d.checkVHDX(); err != nil {
 		d.f.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s cannot be used: %w: %s", d.path, err, damagedImage)
 	}
 	return d, nil
 }
 
-// notVHDX says what a file is instead.
-func notVHDX(head []byte) string {
-	if len(head) == 0 {
+// notVHDX says what an image is instead.
+func (d *diskFile) notVHDX() string {
+	if fi, err := d.f.Stat(); err == nil && fi.Size() == 0 {
 		return "is empty: build it again (hvgo build)"
 	}
 	for _, f := range formats {
-		if len(head) > f.offset && bytes.HasPrefix(head[f.offset:], []byte(f.magic)) {
+		switch {
+		case !d.hasMagic(f.offset, f.magic):
+		case f.name == damagedVHDX:
+			return fmt.Sprintf("is %s: %s", f.name, f.hint)
+		case f.convert != "":
+			return fmt.Sprintf("is %s, not a VHDX: convert it: qemu-img convert %s", f.name, f.convert)
+		default:
 			return fmt.Sprintf("is %s, not a VHDX: %s", f.name, f.hint)
 		}
 	}
 	return "is not a VHDX: hvgo build makes one"
 }
 
-// openDataDisk opens a VHDX or raw data disk.
+// openDataDisk opens a VHDX or raw data disk; with rawPrefix, any file as a raw
+// one.
 func openDataDisk(path string) (*diskFile, error) {
-	d, _, err := openDiskFile(path)
+	path, asItIs := strings.CutPrefix(path, rawPrefix)
+	d, err := openDiskFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("--disk: %w", err)
 	}
+	if asItIs {
+		d.vhdx, d.asItIs = false, true
+	}
 	if d.vhdx {
-		err = d.checkVHDX()
+		if err = d.checkVHDX(); err != nil {
+			err = fmt.Errorf("%s cannot be used: %w: take a whole copy of it", d.path, err)
+		}
 	} else {
 		err = d.checkRaw()
 	}
@@ -224,51 +271,47 @@ func openDataDisk(path string) (*diskFile, error) {
 	return d, nil
 }
 
-// openDiskFile opens and locks a file and returns its first bytes.
-func openDiskFile(path string) (*diskFile, []byte, error) {
+// openDiskFile opens and locks a file and sees whether it is a VHDX.
+func openDiskFile(path string) (*diskFile, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("%s does not exist", path)
+		return nil, fmt.Errorf("%s does not exist", path)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if real, err = filepath.Abs(real); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	f, err := os.OpenFile(real, os.O_RDWR|unix.O_NONBLOCK, 0) // a FIFO must not block us
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, nil, fmt.Errorf("%s: no permission to read and write it: a guest writes to its disks", path)
+		return nil, fmt.Errorf("%s: no permission to read and write it: a guest writes to its disks", path)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	head, err := inspectDisk(f)
-	if err != nil {
+	if err := lockDisk(f); err != nil {
 		f.Close()
-		return nil, nil, fmt.Errorf("%s %w", path, err)
+		return nil, fmt.Errorf("%s %w", path, err)
 	}
-	return &diskFile{real, bytes.HasPrefix(head, []byte("vhdxfile")), f}, head, nil
+	d := &diskFile{path: real, f: f}
+	d.vhdx = d.hasMagic(0, "vhdxfile")
+	return d, nil
 }
 
-// inspectDisk locks the file and reads its head.
-func inspectDisk(f *os.File) ([]byte, error) {
+// lockDisk keeps others from a file that can be a disk.
+func lockDisk(f *os.File) error {
 	if fi, err := f.Stat(); err != nil {
-		return nil, err
+		return err
 	} else if fi.IsDir() || !fi.Mode().IsRegular() {
-		return nil, errors.New("is no regular file")
+		return errors.New("is no regular file")
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.New("is in use by another virtual machine: stop that one first")
+		return errors.New("is in use by another virtual machine: stop that one first")
 	} else if err != nil {
-		return nil, fmt.Errorf("cannot be locked: %w", err)
+		return fmt.Errorf("cannot be locked: %w", err)
 	}
-	head := make([]byte, 1024)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return head[:n], nil
+	return nil
 }
 
 // checkVHDX reads the whole structure of a VHDX, checksums included. For
@@ -276,7 +319,7 @@ func inspectDisk(f *os.File) ([]byte, error) {
 func (d *diskFile) checkVHDX() error {
 	disk, err := vhdx.Open(keepOpen{d.f}, true)
 	if err != nil {
-		return fmt.Errorf("%s cannot be used: %w: build it again (hvgo build), or take a whole copy", d.path, err)
+		return err
 	}
 	return disk.Close()
 }
@@ -286,11 +329,25 @@ type keepOpen struct{ *os.File }
 
 func (keepOpen) Close() error { return nil }
 
-// checkRaw checks what little a raw disk can have wrong.
+// checkRaw checks that a raw disk is one. A guest on a file of another format
+// would write over what holds that together.
 func (d *diskFile) checkRaw() error {
 	fi, err := d.f.Stat()
 	if err != nil {
 		return err
+	}
+	for _, f := range formats {
+		if d.asItIs || f.magic == gptMagic || !d.hasMagic(f.offset, f.magic) {
+			continue
+		}
+		first := "take a whole copy of it"
+		switch {
+		case f.convert != "":
+			first = "convert it: qemu-img convert " + f.convert
+		case f.name != damagedVHDX:
+			first = "give a VHDX or a raw disk"
+		}
+		return fmt.Errorf("%s is %s, and the guest would write over it: %s; or take its bytes as they are: --disk %s%s", d.path, f.name, first, rawPrefix, d.path)
 	}
 	if size := fi.Size(); size == 0 || size%sectorBytes != 0 {
 		return fmt.Errorf("%s: a raw disk is whole sectors of %d bytes, not %d bytes", d.path, sectorBytes, size)

@@ -119,6 +119,11 @@ func TestRunRefuses(t *testing.T) {
 	broken := slices.Clone(whole)
 	broken[0x10010] ^= 1 // first header
 	broken[0x20010] ^= 1 // second header
+	at := func(offset int, magic string) string {
+		return strings.Repeat("\x00", offset) + magic + strings.Repeat("\x00", sectorBytes-len(magic))
+	}
+	headless := slices.Clone(whole)
+	headless[0] ^= 1
 	raw := file("raw.img", strings.Repeat("x", 1024))
 	inUse, err := openDataDisk(file("used.img", strings.Repeat("x", 512)))
 	if err != nil {
@@ -144,6 +149,16 @@ func TestRunRefuses(t *testing.T) {
 		{"VHD", []string{file("old.vhd", "conectix")}, "qemu-img convert -f vpc"},
 		{"raw GPT disk", []string{file("raw.vhdx", strings.Repeat("\x00", 512)+"EFI PART")}, "a raw disk"},
 		{"program", []string{file("prog", "\x7fELF\x02")}, "hvgo build"},
+		{"ISO", []string{file("cd.iso", at(0x8001, "CD001"))}, "an ISO image"},
+		{"fixed VHD", []string{file("fixed.vhd", at(1024, "conectix"))}, "qemu-img convert -f vpc"},
+		{"first bytes damaged", []string{file("headless.vhdx", string(headless))}, "build it again"},
+		{"qcow2 as data disk", []string{"--disk", file("q.img", at(0, "QFI\xfb")), good}, "qemu-img convert -O vhdx; or take its bytes as they are: --disk raw:" + dir + "/q.img"},
+		{"VMDK as data disk", []string{"--disk", file("m.img", at(0, "KDMV")), good}, "is a VMDK"},
+		{"VHD as data disk", []string{"--disk", file("v.img", at(0, "conectix")), good}, "is a VHD,"},
+		{"fixed VHD as data disk", []string{"--disk", file("vf.img", at(1024, "conectix")), good}, "is a VHD,"},
+		{"damaged VHDX as data disk", []string{"--disk", file("headless.img", string(headless)), good}, "take a whole copy"},
+		{"wrong checksums in a data disk", []string{"--disk", file("broken.img", string(broken)), good}, "take a whole copy of it"},
+		{"one raw disk in two ways", []string{"--disk", raw, "--disk", "raw:" + raw, good}, "given twice"},
 		{"text", []string{file("text", "hello")}, "is not a VHDX"},
 		{"memory", []string{"--memory", "8", good}, "too little for a guest"},
 		{"memory of no size", []string{"--memory", "lots", good}, "is no size"},
@@ -168,6 +183,33 @@ func TestRunRefuses(t *testing.T) {
 				t.Errorf("error %v, want one line with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// A data disk is raw where nothing says otherwise, and where the user does.
+func TestRawDataDisks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk")
+	sector := func(magic string) string { return magic + strings.Repeat("\x00", sectorBytes-len(magic)) }
+	for _, tt := range []struct{ prefix, contents string }{
+		{"", sector("")},
+		{"", sector("") + sector(gptMagic)},
+		{"raw:", sector("QFI\xfb")},
+		{"raw:", sector("vhdxfile")},
+		{"raw:", strings.Repeat("\x00", 64<<10) + sector("head")},
+	} {
+		if err := os.WriteFile(path, []byte(tt.contents), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		d, err := openDataDisk(tt.prefix + path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		p := runPlan{image: &diskFile{}, disks: []*diskFile{d}}
+		if d.vhdx || d.path != path || !slices.Contains(p.args(), tt.prefix+path) {
+			t.Errorf("%q: %+v, passed on as %q", tt.prefix, d, p.args())
+		}
+		d.f.Close()
 	}
 }
 
