@@ -35,3 +35,19 @@ func TestBuildRefuses(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+func TestUnknownCommand(t *testing.T) {
+	root := newRoot()
+	for name, want := range map[string]string{
+		"nonsense": `unknown command "nonsense" for "hvgo": see hvgo --help`,
+		"biuld":    `unknown command "biuld" for "hvgo": did you mean build?: see hvgo --help`,
+	} {
+		root.SetArgs([]string{name})
+		if err := root.Execute(); err == nil || unknownCommand(err.Error()) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := unknownCommand("another error"); got != "another error" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -29,8 +30,21 @@ func execute(args []string) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	fmt.Fprintln(os.Stderr, "hvgo:", err)
+	fmt.Fprintln(os.Stderr, "hvgo:", unknownCommand(err.Error()))
 	return 1
+}
+
+// unknownCommand puts what cobra says about one on one line, and says where the
+// commands are listed. Other texts stay.
+func unknownCommand(text string) string {
+	if !strings.HasPrefix(text, "unknown command ") {
+		return text
+	}
+	text, alike, _ := strings.Cut(text, "\n\nDid you mean this?\n")
+	if names := strings.Fields(alike); len(names) > 0 {
+		text += ": did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return text + ": see hvgo --help"
 }
 
 func newRoot() *cobra.Command {
@@ -40,6 +54,9 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
+	})
 	// Each file of this folder that has commands appends them here.
 	root.AddCommand(newBuildCmd())
 	root.AddCommand(hostCommands()...)

@@ -39,12 +39,25 @@ there: slower, otherwise the same. The first such start downloads that kernel
 
 The guest's console goes to the standard output, what hvgo has to say to the
 standard error. Ctrl-C asks the guest to shut down; a second Ctrl-C switches it
-off. The exit status is the guest program's; 1 when the guest crashed without
-one.`,
+off.
+
+The exit status is the guest program's own, if it has ended by itself. Otherwise:
+  1      hvgo failed, or the guest crashed without a status
+  128+n  signal n ended the program; 130: hvgo switched the guest off
+  134    the program had a fault at run time
+  137    the guest was out of memory`,
 		Example: `  hvgo run svc.vhdx
   hvgo run -p 8080:8080 --memory 128 svc.vhdx
   hvgo run -p 0.0.0.0:80:8080 --disk data.vhdx --disk scratch.img svc.vhdx`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return errors.New("give the image to run: hvgo run IMAGE.vhdx")
+			case 1:
+				return nil
+			}
+			return fmt.Errorf("run takes one image, and %d were given: hvgo run IMAGE.vhdx", len(args))
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.image = args[0]
 			return o.run(cmd.Context())
@@ -61,10 +74,16 @@ one.`,
 	f.BoolVar(&o.noDisk, "no-disk", false, "boot from the image, but give the guest no disks")
 	f.BoolVar(&o.nested, "nested", false, "use the emulated machine even where KVM has Hyper-V")
 	f.BoolVar(&o.native, "native", false, "never use the emulated machine")
+	f.BoolVar(&o.crashToo, consoleElsewhere, false, "")
+	_ = f.MarkHidden(consoleElsewhere) // fails only without such a flag
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say all that the virtual devices log")
 	cmd.MarkFlagsMutuallyExclusive("nested", "native")
 	return cmd
 }
+
+// consoleElsewhere is the flag by which a hvgo in the emulated machine learns that
+// its standard output goes to a file.
+const consoleElsewhere = "console-elsewhere"
 
 // runOptions are the flags as given.
 type runOptions struct {
@@ -73,6 +92,7 @@ type runOptions struct {
 	cpus                                       int
 	publish, disks                             []string
 	noNetwork, noDisk, nested, native, verbose bool
+	crashToo                                   bool
 }
 
 // runPlan is what the flags mean, after all checks.
@@ -86,6 +106,7 @@ type runPlan struct {
 	noNetwork bool
 	noDisk    bool
 	verbose   bool
+	crashToo  bool // say the message of a crash: the console is not on the standard output
 }
 
 // run checks everything, then boots here or in the emulated machine.
@@ -120,7 +141,7 @@ func (o *runOptions) run(ctx context.Context) error {
 
 // plan checks the flags, and opens and locks the disks.
 func (o *runOptions) plan() (*runPlan, error) {
-	p := &runPlan{cpus: o.cpus, noNetwork: o.noNetwork, noDisk: o.noDisk, verbose: o.verbose}
+	p := &runPlan{cpus: o.cpus, noNetwork: o.noNetwork, noDisk: o.noDisk, verbose: o.verbose, crashToo: o.crashToo || o.console != "-"}
 	var err error
 	if p.memory, err = parseSize(o.memory); err != nil {
 		return nil, fmt.Errorf("--memory: %w", err)
@@ -314,6 +335,9 @@ func (p *runPlan) args() []string {
 	}
 	if p.verbose {
 		args = append(args, "--verbose")
+	}
+	if p.crashToo {
+		args = append(args, "--"+consoleElsewhere)
 	}
 	return append(args, "--", p.image.path)
 }

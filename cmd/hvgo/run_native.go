@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hvgo/hvgo/host/firmware"
 	"github.com/hvgo/hvgo/host/guest"
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/vmm"
@@ -47,7 +48,7 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	return exitError(exit)
+	return exitError(exit, p.crashToo)
 }
 
 // newGuest opens the disks and puts the machine together.
@@ -71,9 +72,20 @@ func (p *runPlan) newGuest(console io.Writer, net *network, log *slog.Logger) (*
 	}
 	g, err := guest.New(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.image.path, err)
+		return nil, fmt.Errorf("%s: %w%s", p.image.path, err, advice(err))
 	}
 	return g, nil
+}
+
+// advice says what to do about a machine that does not take its image.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, firmware.ErrMemory):
+		return ": give it more with --memory"
+	case errors.Is(err, firmware.ErrNoBootImage), errors.Is(err, firmware.ErrNotPE):
+		return ": the image is damaged: build it again (hvgo build)"
+	}
+	return ""
 }
 
 func (p *runPlan) logger() *slog.Logger {
@@ -141,8 +153,9 @@ func feedConsole(ctx context.Context, com1 io.Writer, in io.Reader) {
 const crashSignature = 0x4F475648
 
 // exitError turns the guest's end into hvgo's exit status, and says what there
-// is to say about it.
-func exitError(e machine.Exit) error {
+// is to say about it. The message of a crash stands on the console already;
+// crashToo is for a console that the user does not see.
+func exitError(e machine.Exit, crashToo bool) error {
 	switch {
 	case e.Kind == vmm.Shutdown && e.Status == 0:
 		return nil
@@ -150,13 +163,15 @@ func exitError(e machine.Exit) error {
 		say("the guest was switched off")
 		return exitStatus(130) // as a shell has it for SIGINT
 	case e.Kind == vmm.Crash && e.Params[0] == crashSignature:
-		if e.Message != "" {
+		if e.Message != "" && crashToo {
 			say("the guest: " + e.Message)
 		}
-		if status := e.Params[1]; status > 0 && status < 256 {
-			return exitStatus(status)
+		status := exitStatus(1)
+		if p1 := e.Params[1]; p1 > 0 && p1 < 256 {
+			status = exitStatus(p1)
 		}
-		return exitStatus(1)
+		say(fmt.Sprintf("the program ended with status %d", int(status)))
+		return status
 	}
 	if e.Detail != "" {
 		say(e.Detail)

@@ -9,11 +9,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/hvgo/hvgo/host/firmware"
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/vmm"
 	"github.com/hvgo/hvgo/image/vhdx"
@@ -36,7 +38,7 @@ func TestExitError(t *testing.T) {
 		{"switched off", machine.Exit{Kind: vmm.Stopped}, 130},
 	} {
 		got := 0
-		if err := exitError(tt.exit); err != nil {
+		if err := exitError(tt.exit, false); err != nil {
 			got = 1
 			var s exitStatus
 			if errors.As(err, &s) {
@@ -46,6 +48,51 @@ func TestExitError(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: exit status %d, want %d", tt.name, got, tt.want)
 		}
+	}
+}
+
+// The crash message is for a console elsewhere; the status is told always.
+func TestExitErrorSays(t *testing.T) {
+	stderr := os.Stderr
+	defer func() { os.Stderr = stderr }()
+	for _, crashToo := range []bool{false, true} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		os.Stderr = f
+		err = exitError(machine.Exit{Kind: vmm.Crash, Params: [5]uint64{crashSignature, 3}, Message: "panic: no"}, crashToo)
+		os.Stderr = stderr
+		if err != exitStatus(3) {
+			t.Errorf("error %v", err)
+		}
+		want := "hvgo: the program ended with status 3\n"
+		if crashToo {
+			want = "hvgo: the guest: panic: no\n" + want
+		}
+		if b, err := os.ReadFile(f.Name()); err != nil || string(b) != want {
+			t.Errorf("said %q, %v; want %q", b, err, want)
+		}
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	_, noGPT := firmware.ReadBootImage(bytes.NewReader(make([]byte, 1<<20)), 1<<20)
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("firmware: %w", firmware.ErrMemory), "--memory"},
+		{fmt.Errorf("boot disk: %w", noGPT), "build it again"},
+		{firmware.ErrNotPE, "build it again"},
+	} {
+		if got := advice(tt.err); !strings.Contains(got, tt.want) {
+			t.Errorf("%v: %q", tt.err, got)
+		}
+	}
+	if got := advice(errors.New("no KVM")); got != "" {
+		t.Errorf("another error: %q", got)
 	}
 }
 

@@ -112,7 +112,7 @@ func parseSize(s string) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(digits, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no size: want MiB, or a number with K, M or G", s)
+		return 0, fmt.Errorf("%q is no size: want MiB, or a number with K, M or G, %dG at most", s, uint64(maxMemory)>>30)
 	}
 	return n << shift, nil
 }

@@ -162,6 +162,10 @@ func TestRunRefuses(t *testing.T) {
 		{"text", []string{file("text", "hello")}, "is not a VHDX"},
 		{"memory", []string{"--memory", "8", good}, "too little for a guest"},
 		{"memory of no size", []string{"--memory", "lots", good}, "is no size"},
+		{"memory in TB", []string{"--memory", "4TB", good}, "256G at most"},
+		{"no image", nil, "give the image to run: hvgo run IMAGE.vhdx"},
+		{"two images", []string{good, good}, "one image"},
+		{"unknown flag", []string{"--nonsense", good}, "see hvgo run --help"},
 		{"more memory than there is", []string{"--memory", "255G", good}, "free here"},
 		{"processors", []string{"--cpus", "0", good}, "1 to 64"},
 		{"port in use", []string{"-p", fmt.Sprintf("%d:80", l.Addr().(*net.TCPAddr).Port), good}, "in use"},
@@ -284,7 +288,7 @@ func TestPlanArgs(t *testing.T) {
 	if err := os.Symlink(image, link); err != nil {
 		t.Fatal(err)
 	}
-	o := runOptions{image: link, memory: "1G", cpus: 1, publish: []string{"0.0.0.0:0:80"}, disks: []string{raw}}
+	o := runOptions{image: link, memory: "1G", cpus: 1, console: "-", publish: []string{"0.0.0.0:0:80"}, disks: []string{raw}}
 	p, err := o.plan()
 	if err != nil {
 		t.Fatal(err)
@@ -294,6 +298,10 @@ func TestPlanArgs(t *testing.T) {
 	want := []string{"--memory", "1024", "--cpus", "1", "--publish", fmt.Sprintf("127.0.0.1:%d:80", port), "--disk", raw, "--", image}
 	if got := p.args(); port == 0 || !slices.Equal(got, want) {
 		t.Errorf("args %q, want %q", got, want)
+	}
+	p.crashToo = true
+	if got := p.args(); !slices.Contains(got, "--"+consoleElsewhere) {
+		t.Errorf("args %q do not say where the console is", got)
 	}
 	if _, err := o.plan(); err == nil || !strings.Contains(err.Error(), "in use by another") {
 		t.Errorf("the same image again: %v", err)

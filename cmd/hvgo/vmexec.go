@@ -33,6 +33,7 @@ in an emulated machine, with the same paths, streams, signals and exit status.
 Inside the emulated machine there are only the shared folders: by default the
 module of the working directory, the temporary folder and the program's own.`,
 		Example: `  CGO_ENABLED=0 go test -exec "hvgo vm-exec --" ./host/...`,
+		Hidden:  true, // for work on hvgo itself
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return opts.run(cmd.Context(), args)

@@ -34,6 +34,7 @@ test program, such as -test.v or -test.run=Name.
 
 The environment has HVGO_REQUIRE_KVM=1: tests that need KVM must not skip.`,
 		Example: `  hvgo vm-test ./host/... -- -test.v`,
+		Hidden:  true, // for work on hvgo itself
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if n := cmd.ArgsLenAtDash(); n >= 0 {

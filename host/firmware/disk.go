@@ -52,7 +52,7 @@ func ReadBootImage(disk io.ReaderAt, size int64) ([]byte, error) {
 	}
 	b := make([]byte, n)
 	if _, err := io.ReadFull(&f, b); err != nil {
-		return nil, fmt.Errorf("read %s: %w", BootPath, err)
+		return nil, fmt.Errorf("%w: read %s: %w", ErrNoBootImage, BootPath, err)
 	}
 	return b, nil
 }
