@@ -346,6 +346,31 @@ func TestReadBootImage(t *testing.T) {
 	if _, err := read(nil); !errors.Is(err, ErrNoBootImage) {
 		t.Errorf("no disk: %v", err)
 	}
+	// Whatever sector is lost, the reason is the one that callers know.
+	first, sectors, err := findESP(bytes.NewReader(d), int64(len(d)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed, step := 0, max(sectors/1000, 1)
+	for at := first * sectorSize; at < (first+sectors)*sectorSize; at += sectorSize {
+		if n := at/sectorSize - first; n > 100 && n%step != 0 { // a sample of those behind the first FAT's start
+			continue
+		}
+		broken := append([]byte(nil), d[at:at+sectorSize]...)
+		for i := range sectorSize {
+			d[at+int64(i)] = 0xFF
+		}
+		if _, err := read(d); err != nil {
+			failed++
+			if !errors.Is(err, ErrNoBootImage) {
+				t.Errorf("sector at %#x lost: %v", at, err)
+			}
+		}
+		copy(d[at:], broken)
+	}
+	if failed == 0 {
+		t.Error("no lost sector of the file system was noticed")
+	}
 }
 
 // FuzzReadBootImage changes bytes of a good disk: pairs of a place among the
