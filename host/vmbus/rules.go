@@ -41,8 +41,6 @@ const (
 	RuleDevice            = "device"             // a device's own rule; the detail names it
 )
 
-const ruleNone = "" // not the guest's fault
-
 // messageTypeVMBus is the message type of HvCallPostMessage.
 const messageTypeVMBus = 1
 
