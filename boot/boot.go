@@ -44,7 +44,7 @@ func Start() {
 	linux.Threads = func() int { return int(sched.Alive()) }
 	linux.CPUTime = func() (user, system time.Duration, maxRSS uint64) {
 		// Program and kernel are one: all that is not idle counts as the program's.
-		busy := uint64(hv.Now()-Machine.Started) - sched.Stats.IdleNS
+		busy := uint64(hv.Now()-Machine.Started) - sched.IdleNS
 		return time.Duration(busy), 0, mem.Resident() * mem.PageSize
 	}
 	limitMemory()

@@ -21,9 +21,6 @@ const guestOSID = tlfs.GuestOSIDOpenSource | 'H'<<56 | 1<<32
 // kernel lock.
 var inputPA uint64
 
-// Calls counts hypercalls; for figures only.
-var Calls uint64
-
 func callPage(page, control, input, output uintptr) uint64
 
 // initHypercall names the guest and enables the hypercall page (TLFS 3.13).
@@ -59,7 +56,6 @@ func PostMessage(connection uint32, payload, n uintptr) tlfs.Status {
 	if !ring0.CopyUser(in+tlfs.MessageHeaderSize, payload, n) {
 		return tlfs.StatusInvalidParameter
 	}
-	Calls++
 	return tlfs.Status(callPage(HypercallVA, tlfs.HvCallPostMessage, uintptr(inputPA), 0))
 }
 
@@ -68,7 +64,6 @@ func PostMessage(connection uint32, payload, n uintptr) tlfs.Status {
 //
 //go:nosplit
 func SignalEvent(connection uint32, flag uint16) tlfs.Status {
-	Calls++
 	return tlfs.Status(callPage(HypercallVA, tlfs.HvCallSignalEvent|tlfs.HypercallFast,
 		uintptr(connection)|uintptr(flag)<<32, 0))
 }

@@ -19,8 +19,7 @@ import (
 )
 
 // goodQEMU is the first major version whose emulation of nested SVM carries our
-// guests under load. 7.2's loses them within a minute: it delivers an interrupt
-// twice, or takes the kernel's registers for the guest's
+// guests under load. 7.2's loses them within a minute
 // (docs/decisions/0013-newer-qemu.md).
 const goodQEMU = 10
 

@@ -19,11 +19,8 @@ var (
 	preempt     bool // the interrupt in service made a thread runnable: let it run first
 )
 
-// Stats counts what the scheduler did; for figures only.
-var Stats struct {
-	Switches, Halts, Interrupts, Syscalls, Faults uint64
-	IdleNS                                        uint64 // time without a thread to run, in ns
-}
+// IdleNS is the time without a thread to run, in ns.
+var IdleNS uint64
 
 //go:nosplit
 func enqueue(t *Thread) {
@@ -122,7 +119,6 @@ func Yield() {
 //
 //go:nosplit
 func BeforeInterrupt() {
-	Stats.Interrupts++
 	preempt = false
 }
 
@@ -174,7 +170,6 @@ func schedule() {
 	if next == old {
 		return
 	}
-	Stats.Switches++
 	c.Thread = uintptr(unsafe.Pointer(next))
 	c.SetTrapStack(next.Top)
 	ring0.Wrmsr(ring0.MSRFSBase, next.FS)
@@ -190,12 +185,11 @@ func idle(c *ring0.CPU, old *Thread) *Thread {
 	since := hv.Now()
 	next := dequeue()
 	for next == nil {
-		Stats.Halts++
 		ring0.HaltOnce()
 		next = dequeue()
 	}
 	c.Idle = 0
-	Stats.IdleNS += uint64(hv.Now() - since)
+	IdleNS += uint64(hv.Now() - since)
 	c.SetTrapStack(old.Top)
 	return next
 }

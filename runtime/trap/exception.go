@@ -93,7 +93,6 @@ const (
 
 //go:nosplit
 func pageFault(f *ring0.Frame) {
-	sched.Stats.Faults++
 	addr := uintptr(ring0.CR2())
 	answer := mem.Fault(addr, f.Error&pfWrite != 0, f.Error&pfFetch != 0)
 	if answer == mem.Resolved {

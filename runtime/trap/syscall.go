@@ -39,7 +39,6 @@ const pid = 1
 //go:nosplit
 //go:linkname handleSyscall github.com/hvgo/hvgo/runtime/trap.handleSyscall
 func handleSyscall(f *ring0.Frame) {
-	sched.Stats.Syscalls++
 	if f.RAX == unix.SYS_RT_SIGRETURN {
 		signalReturn(f)
 	} else if f.RAX >= KernelNotify {
