@@ -11,7 +11,7 @@ DATA  = bin/data.img
 STEP  = @scripts/step
 MEMORY = 256
 
-.PHONY: run test build image packages vet lint gofmt unit vm-test fuzz clean
+.PHONY: run test build image packages vet lint gofmt unit vm-test witness fuzz clean
 
 ## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
 run: packages image $(DATA)
@@ -52,6 +52,10 @@ unit:
 ## vm-test: the tests that need KVM, in one start of the emulated machine where KVM has no Hyper-V
 vm-test: build
 	$(STEP) "VM tests" scripts/vm-tests $(IMAGE)
+
+## witness: both sides against what nobody here wrote: Linux, QEMU, OVMF
+witness: packages build
+	$(STEP) "witnesses" scripts/witness
 
 ## fuzz: each fuzz target for ten seconds
 fuzz:
