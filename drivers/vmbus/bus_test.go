@@ -397,3 +397,28 @@ func TestOpenTwice(t *testing.T) {
 	}
 	mustOpen(b, 2).Close()
 }
+
+// TestGPADLHalfPosted is a host that takes a GPADL's header and refuses the rest.
+func TestGPADLHalfPosted(t *testing.T) {
+	refusal := errors.New("refused")
+	for _, refused := range []wire.MessageType{wire.MsgGPADLHeader, wire.MsgGPADLBody} {
+		h := newFakeHost(t)
+		b := mustConnect(h)
+		h.post = func(msg []byte) (bool, error) {
+			if typ, err := wire.DecodeType(msg); err == nil && typ == refused {
+				return true, refusal
+			}
+			return false, nil
+		}
+		_, err := b.Open(3, OpenOptions{SendPages: 32, ReceivePages: 32}) // more than a header holds
+		if !errors.Is(err, refusal) {
+			t.Fatalf("%v refused: Open says %v", refused, err)
+		}
+		h.mu.Lock()
+		freed := h.freed
+		h.mu.Unlock()
+		if free := refused == wire.MsgGPADLHeader; MayFree(err) != free || (freed > 0) != free {
+			t.Errorf("%v refused: MayFree is %v, %d pages freed", refused, MayFree(err), freed)
+		}
+	}
+}

@@ -38,9 +38,12 @@ func (b *Bus) newGPADL(ch wire.ChannelID, pfns []uint64) (*GPADL, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, msg := range gpadlMessages(ch, g.ID, pfns) {
+	for i, msg := range gpadlMessages(ch, g.ID, pfns) {
 		if err := b.post(msg); err != nil {
 			b.forget(r)
+			if i > 0 { // the host has the header, and the pages that fit it
+				err = &uncertainError{err}
+			}
 			return nil, fmt.Errorf("vmbus: creating GPADL: %w", err)
 		}
 	}
