@@ -16,7 +16,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/hvgo/hvgo/host/debian"
 )
+
+// fetchTimeout bounds all downloads together.
+const fetchTimeout = 10 * time.Minute
 
 // goodQEMU is the first major version whose emulation of nested SVM carries our
 // guests under load. 7.2's loses them within a minute
@@ -89,15 +95,11 @@ func qemuVersion(ctx context.Context, path string) int {
 
 // cachedEmulator gives the cache's QEMU, after filling the cache if need be.
 func cachedEmulator(ctx context.Context, progress func(string)) (*emulator, error) {
-	base, err := os.UserCacheDir()
+	cache, err := debian.CacheDir("qemu-" + emulatorFormat)
 	if err != nil {
 		return nil, err
 	}
-	cache := filepath.Join(base, "hvgo", "qemu-"+emulatorFormat)
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, err
-	}
-	unlock, err := lockDir(cache)
+	unlock, err := debian.Lock(cache)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +147,7 @@ func fetchEmulator(ctx context.Context, cache, root string, progress func(string
 		own := []string{"-q", "-o", "Dir::Etc::SourceList=" + filepath.Join(work, "sources.list"), "-o", "Dir::Etc::SourceParts=-",
 			"-o", "Dir::State::Lists=" + filepath.Join(work, "lists"), "-o", "Dir::Cache=" + filepath.Join(work, "cache"),
 			"-o", "APT::Sandbox::User=", "-o", "Acquire::Languages=none"}
-		_, err := output(ctx, work, "apt-get", append(own, args...)...)
+		_, err := debian.Output(ctx, work, "apt-get", append(own, args...)...)
 		return err
 	}
 	progress(fmt.Sprintf("downloading QEMU %d from Debian's backports (about 25 MB, once): the installed one is too old", goodQEMU))
@@ -161,7 +163,7 @@ func fetchEmulator(ctx context.Context, cache, root string, progress func(string
 	}
 	unpacked := filepath.Join(work, "root")
 	for _, deb := range debs {
-		if _, err := output(ctx, work, "dpkg", "-x", deb, unpacked); err != nil {
+		if _, err := debian.Output(ctx, work, "dpkg", "-x", deb, unpacked); err != nil {
 			return err
 		}
 	}
@@ -173,7 +175,7 @@ func fetchEmulator(ctx context.Context, cache, root string, progress func(string
 
 // mirrorOf is where apt has a release's packages from.
 func mirrorOf(ctx context.Context, codename string) (string, error) {
-	out, err := output(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages")
+	out, err := debian.Output(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages")
 	if err != nil {
 		return "", err
 	}

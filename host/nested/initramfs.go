@@ -13,6 +13,8 @@ import (
 
 	"github.com/u-root/u-root/pkg/cpio"
 	"golang.org/x/sys/unix"
+
+	"github.com/hvgo/hvgo/host/debian"
 )
 
 // InitPath is the path inside of the program that is PID 1 (Config.Init), which
@@ -25,7 +27,7 @@ const modulesDir = "/modules"
 // newInitramfs packs PID 1 and the modules. The archive is not compressed
 // (unpacking is what costs time in an emulated machine) and lives in memory, so
 // nothing is left behind whatever happens.
-func newInitramfs(initFile string, mods []module) (*os.File, error) {
+func newInitramfs(initFile string, mods []debian.Module) (*os.File, error) {
 	if err := CheckStatic(initFile); err != nil {
 		return nil, err
 	}
@@ -40,7 +42,7 @@ func newInitramfs(initFile string, mods []module) (*os.File, error) {
 		cpio.StaticRecord(init, cpio.Info{Name: "init", Mode: cpio.S_IFREG | 0o755}),
 	}
 	for _, m := range mods {
-		records = append(records, cpio.StaticRecord(m.data, cpio.Info{Name: "modules/" + m.name, Mode: cpio.S_IFREG | 0o644}))
+		records = append(records, cpio.StaticRecord(m.Data, cpio.Info{Name: "modules/" + m.Name, Mode: cpio.S_IFREG | 0o644}))
 	}
 	fd, err := unix.MemfdCreate("hvgo-initramfs", unix.MFD_CLOEXEC)
 	if err != nil {

@@ -57,33 +57,6 @@ func TestCleanShares(t *testing.T) {
 	}
 }
 
-func TestNewestPackage(t *testing.T) {
-	list := `linux-image-6.12-amd64 - Linux for 64-bit PCs (meta-package)
-linux-image-6.12.9+deb12-amd64 - Linux 6.12 for 64-bit PCs (signed)
-linux-image-6.12.117+deb12-amd64 - Linux 6.12 for 64-bit PCs (signed)
-linux-image-6.12.118+deb12-amd64-unsigned - Linux 6.12
-linux-image-6.12.118+deb12-cloud-amd64 - Linux 6.12
-linux-image-6.12.118+deb12-rt-amd64 - Linux 6.12
-linux-image-6.1.0-50-amd64 - Linux 6.1
-`
-	if got := newestPackage([]byte(list)); got != "linux-image-6.12.117+deb12-amd64" {
-		t.Errorf("got %q", got)
-	}
-	if got := newestPackage(nil); got != "" {
-		t.Errorf("of nothing: %q", got)
-	}
-}
-
-func TestModuleName(t *testing.T) {
-	for in, want := range map[string]string{
-		"kvm-amd": "kvm_amd", "/lib/modules/6/kernel/arch/x86/kvm/kvm-amd.ko.xz": "kvm_amd", "9p.ko": "9p",
-	} {
-		if got := moduleName(in); got != want {
-			t.Errorf("moduleName(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestCheckStatic(t *testing.T) {
 	text := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(text, []byte("#!/bin/sh\n"), 0o755); err != nil {

@@ -20,6 +20,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hvgo/hvgo/host/debian"
 )
 
 const (
@@ -197,7 +199,7 @@ func (t *tail) lastWords() string {
 			return printable(line)
 		}
 	}
-	return printable(lastLine([]byte(text)))
+	return printable(debian.LastLine([]byte(text)))
 }
 
 // printable removes control characters.

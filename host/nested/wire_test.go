@@ -91,8 +91,3 @@ func FuzzFrameRead(f *testing.F) {
 		}
 	})
 }
-
-func FuzzModuleDepends(f *testing.F) {
-	f.Add([]byte("\x7fELF\x02\x01\x01"))
-	f.Fuzz(func(t *testing.T, b []byte) { _, _ = moduleDepends(b) })
-}

@@ -1,7 +1,9 @@
 // Copyright 2026 The hvgo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package nested
+//go:build linux
+
+package debian
 
 import (
 	"bytes"
@@ -12,22 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-)
-
-// moduleChains are the modules that the inside needs beyond what Debian builds
-// into the kernel (virtio, virtio-pci and virtio-console are built in). The
-// chains are loaded at the same time: kvm alone takes as long as all the rest.
-// Dependencies come from the modules themselves, as the package lists none
-// (depmod runs when it is installed).
-var moduleChains = [...][]string{
-	sharesAndNetwork: {"9p", "9pnet_virtio", "virtio_net"},
-	virtualisation:   {"kvm-amd"},
-}
-
-// Indices of moduleChains.
-const (
-	sharesAndNetwork = iota
-	virtualisation
 )
 
 // moduleName returns the name under which modules refer to each other: the
@@ -52,16 +38,16 @@ func findModules(dir string) (map[string]string, error) {
 	return found, err
 }
 
-// module is one kernel module, ready for finit_module.
-type module struct {
-	name string
-	data []byte
+// Module is a kernel module, ready for finit_module.
+type Module struct {
+	Name string // as other modules refer to it: kvm_amd
+	Data []byte // not compressed
 }
 
 // loadModules reads wanted and all that they depend on, in the order in which
 // they must be loaded.
-func loadModules(files map[string]string, wanted []string) ([]module, error) {
-	var order []module
+func loadModules(files map[string]string, wanted []string) ([]Module, error) {
+	var order []Module
 	seen := make(map[string]bool)
 	var add func(name string) error
 	add = func(name string) error {
@@ -87,7 +73,7 @@ func loadModules(files map[string]string, wanted []string) ([]module, error) {
 				return err
 			}
 		}
-		order = append(order, module{name, data})
+		order = append(order, Module{name, data})
 		return nil
 	}
 	for _, w := range wanted {
