@@ -145,6 +145,7 @@ func (s *session) transferPacket(channel uint32, slots []slot) vmbus.OutPacket {
 	}
 	var taken []int
 	for _, sl := range slots {
+		s.ch.RecordMemory(true, r.gpadl, sl.index*r.slotSize, sl.length)
 		taken = append(taken, sl.index)
 		p.Ranges = append(p.Ranges, wire.TransferPageRange{ByteCount: uint32(sl.length), ByteOffset: uint32(sl.index * r.slotSize)})
 	}

@@ -73,6 +73,7 @@ func (s *session) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byt
 	out := s.scratch[:size]
 	at := 0
 	if section {
+		s.ch.RecordMemory(false, s.send, int(m.SectionIndex)*sectionSize, int(m.SectionSize))
 		at, _ = s.send.Ranges[0].ReadAt(out[:m.SectionSize], int(m.SectionIndex)*sectionSize)
 	}
 	for _, b := range buffers {

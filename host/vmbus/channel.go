@@ -30,6 +30,7 @@ type Channel struct {
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when Serve has returned
+	tape   *tape         // nil: nothing is recorded
 
 	in       receiver
 	readWake chan struct{} // capacity 1: the guest signalled
@@ -88,10 +89,14 @@ func (c *Channel) TryReadPacket() (Packet, error) {
 	if signal {
 		c.signal()
 	}
-	if c.in.trailer != at {
-		c.server.report(RuleRingTrailer, "channel %d: trailer says %#x, packet is at %#x", c.port.id, c.in.trailer, at)
+	if began := uint32(c.in.trailer >> 32); began != at {
+		c.server.report(RuleRingTrailer, "channel %d: trailer says %#x, packet is at %#x", c.port.id, began, at)
 	}
-	return c.decode(h, raw)
+	p, err := c.decode(h, raw)
+	if c.tape != nil {
+		c.tape.received(&c.in, at, raw, p)
+	}
+	return p, err
 }
 
 func (c *Channel) decode(h wire.PacketHeader, raw []byte) (Packet, error) {

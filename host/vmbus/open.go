@@ -83,6 +83,7 @@ func (s *Server) newChannel(p *port, m wire.OpenChannel) (*Channel, error) {
 		return nil, err
 	}
 	c.vp.Store(m.TargetVP)
+	c.tape = s.newTape(c)
 	g.users++
 	return c, nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/hvgo/hvgo/host/record"
 	"github.com/hvgo/hvgo/internal/guid"
 	wire "github.com/hvgo/hvgo/internal/wire/vmbus"
 )
@@ -73,6 +74,9 @@ type Options struct {
 	Garbage bool
 	// Trace sees every channel message.
 	Trace func(toGuest bool, message []byte)
+	// Record keeps all that both sides send, packets too; nil keeps nothing. It is the
+	// caller's, who closes it after the Server.
+	Record *record.Recorder
 	// Log is slog.Default if nil.
 	Log *slog.Logger
 }

@@ -83,7 +83,7 @@ func (r *ring) copyIn(index uint32, src []byte) {
 type receiver struct {
 	ring
 	out     uint32
-	trailer uint32 // of the last packet: the offset at which the guest says it began
+	trailer uint64 // of the last packet: its high half is the offset at which the guest says it began
 }
 
 // next takes the next packet out of the ring, without its trailer, as a private copy.
@@ -125,7 +125,7 @@ func (r *receiver) packet(avail uint32) (h wire.PacketHeader, packet []byte, err
 	packet = make([]byte, h.Length()+wire.PacketTrailerSize)
 	r.copyOut(r.out, packet)
 	copy(packet, header[:]) // the header as checked, whatever the guest wrote since
-	r.trailer = uint32(le64(packet[h.Length():]) >> 32)
+	r.trailer = le64(packet[h.Length():])
 	return h, packet[:h.Length():h.Length()], nil
 }
 
@@ -163,7 +163,8 @@ func (r *receiver) empty() bool {
 // sender is the writing end. in is ours.
 type sender struct {
 	ring
-	in uint32
+	in   uint32
+	sent func(w *sender, packet, trailer []byte) // nil, or told of each packet before it can be seen
 }
 
 // write puts a packet (header to payload, a multiple of 8 bytes) and its trailer into
@@ -189,6 +190,9 @@ func (w *sender) write(packet []byte, reserved uint32) (signal bool, err error) 
 	trailer = binary.LittleEndian.AppendUint32(trailer, old)
 	w.copyIn(old, packet)
 	w.copyIn(w.add(old, uint32(len(packet))), trailer)
+	if w.sent != nil {
+		w.sent(w, packet, trailer)
+	}
 	w.in = w.add(old, uint32(need))
 	word(w.control, wire.RingInOffset).Store(w.in)
 	if word(w.control, wire.RingInterruptMask).Load() != 0 {

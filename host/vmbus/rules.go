@@ -6,6 +6,8 @@ package vmbus
 import (
 	"errors"
 	"fmt"
+
+	"github.com/hvgo/hvgo/host/record"
 )
 
 // Names of the protocol's rules, as Options.Strict hears them when a guest breaks one.
@@ -52,6 +54,7 @@ const (
 	maxChannelID    = 2047 // event flags of a SINT
 	maxSubChannels  = 64   // of one device
 	maxReports      = 100  // broken rules in the log
+	maxLent         = 4096 // of a channel: GPA-direct packets whose memory is recorded again
 )
 
 // ErrProtocol is in the chain of errors caused by a guest that broke a rule.
@@ -89,6 +92,9 @@ func (s *Server) report(rule, format string, args ...any) {
 		s.log.Warn("guest broke a VMBus rule", "rule", rule, "detail", detail)
 	case n == maxReports:
 		s.log.Warn("guest broke a VMBus rule; further ones are not logged", "rule", rule, "detail", detail)
+	}
+	if s.opt.Record != nil {
+		s.opt.Record.Add(record.Record{Kind: record.Rule, Text: rule + ": " + detail})
 	}
 	if s.opt.Strict != nil {
 		s.opt.Strict(rule, detail)

@@ -199,6 +199,13 @@ func (s *Server) RemoveDevice(d Device) {
 // PostMessage is the guest's HvCallPostMessage. It does not wait for the message to be
 // handled; it returns StatusInsufficientBuffers while too many wait.
 func (s *Server) PostMessage(connection, msgType uint32, payload []byte) tlfs.Status {
+	if s.opt.Record != nil {
+		return s.recordMessage(connection, msgType, payload)
+	}
+	return s.postMessage(connection, msgType, payload)
+}
+
+func (s *Server) postMessage(connection, msgType uint32, payload []byte) tlfs.Status {
 	multi := connection == wire.ConnectionMessagesMulti && !s.opt.NoMultiConnection && s.opt.MaxVersion >= wire.Version5_0
 	if connection != wire.ConnectionMessages && connection != s.opt.MessageConnection && !multi {
 		return tlfs.StatusInvalidConnectionID
@@ -223,6 +230,13 @@ func (s *Server) PostMessage(connection, msgType uint32, payload []byte) tlfs.St
 
 // SignalEvent is the guest's HvCallSignalEvent.
 func (s *Server) SignalEvent(connection uint32, flag uint16) tlfs.Status {
+	if s.opt.Record != nil {
+		return s.recordSignal(connection, flag)
+	}
+	return s.signalEvent(connection, flag)
+}
+
+func (s *Server) signalEvent(connection uint32, flag uint16) tlfs.Status {
 	s.Stats.SignalsIn.Add(1)
 	if flag != 0 {
 		s.report(RuleSignalFlag, "connection %#x, flag %d", connection, flag)
@@ -296,6 +310,9 @@ func (s *Server) signalGuest(vp uint32, p *port) {
 		flag = 0
 	}
 	s.Stats.SignalsOut.Add(1)
+	if s.opt.Record != nil {
+		s.opt.Record.Signal(true, uint32(p.id), vp, flag, tlfs.StatusSuccess)
+	}
 	if err := s.vm.SignalEvent(vp, SINT, flag); err != nil { // a VP that does not exist
 		s.report(RuleTargetVP, "channel %d, VP %d: %v", p.id, vp, err)
 	}
@@ -320,6 +337,9 @@ func (s *Server) post(vp uint32, sint uint8, b []byte) {
 	}
 	if s.opt.Trace != nil {
 		s.opt.Trace(true, b)
+	}
+	if s.opt.Record != nil {
+		s.opt.Record.Message(true, vp, sint, b)
 	}
 	s.Stats.MessagesOut.Add(1)
 	if err := s.vm.PostMessage(vp, sint, messageTypeVMBus, b); err != nil {
