@@ -192,6 +192,16 @@ func (m SendIndirectionTable) AppendTo(b []byte) []byte {
 	return le.AppendUint32(le.AppendUint32(appendType(b, TypeSendIndirectionTable), m.Count), m.Offset)
 }
 
+// AppendSendIndirectionTable appends a SendIndirectionTable with its table right
+// behind it.
+func AppendSendIndirectionTable(b []byte, table []uint32) []byte {
+	b = SendIndirectionTable{uint32(len(table)), SendIndirectionTableSize}.AppendTo(b)
+	for _, v := range table {
+		b = le.AppendUint32(b, v)
+	}
+	return b
+}
+
 // Entries reads the table out of msg, the message m was decoded from.
 func (m SendIndirectionTable) Entries(msg []byte) ([]uint32, error) {
 	end := uint64(m.Offset) + 4*uint64(m.Count)

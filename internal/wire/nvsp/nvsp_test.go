@@ -172,3 +172,14 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestAppendSendIndirectionTable(t *testing.T) {
+	want := unhex(t, "86000000 02000000 0c000000 00000000 01000000")
+	if got := AppendSendIndirectionTable([]byte("foo"), []uint32{0, 1}); !bytes.Equal(got[3:], want) {
+		t.Errorf("%x, want %x", got[3:], want)
+	}
+	m, _ := DecodeSendIndirectionTable(want)
+	if e, err := m.Entries(want); err != nil || !reflect.DeepEqual(e, []uint32{0, 1}) {
+		t.Errorf("entries = %v, %v", e, err)
+	}
+}
