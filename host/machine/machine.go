@@ -12,6 +12,7 @@ import (
 
 	"github.com/hvgo/hvgo/host/firmware"
 	"github.com/hvgo/hvgo/host/hyperv"
+	"github.com/hvgo/hvgo/host/testdev"
 	"github.com/hvgo/hvgo/host/vmbus"
 	"github.com/hvgo/hvgo/host/vmm"
 	"github.com/hvgo/hvgo/internal/guid"
@@ -40,6 +41,9 @@ type Config struct {
 	Devices []vmbus.Device
 	// VMBus adjusts the VMBus server.
 	VMBus vmbus.Options
+
+	// TestDevice adds the device of host/testdev.
+	TestDevice bool
 
 	// Console takes what the guest writes to COM1 and, before it leaves the
 	// firmware, to ConOut; nil for nowhere. A slow writer holds the guest up, but
@@ -109,6 +113,13 @@ func New(cfg Config) (_ *Machine, err error) {
 	}
 	m.bus = vmbus.New(busVM{m.hv, m.vm.Memory()}, cfg.VMBus)
 	m.hv.SetServer(m.bus)
+	if cfg.TestDevice {
+		d := testdev.New(m.hv, m.bus, cfg.Log)
+		if err = m.vm.HandlePorts("test device", testdev.Port, testdev.Port+3, d); err != nil {
+			return nil, err
+		}
+		m.hv.SetServer(d)
+	}
 	for _, d := range cfg.Devices {
 		m.bus.AddDevice(d)
 	}
