@@ -60,6 +60,9 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.image = args[0]
+			if o.qemu.on {
+				return o.runQEMU(cmd.Context())
+			}
 			return o.run(cmd.Context())
 		},
 	}
@@ -69,6 +72,7 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
 	f.StringArrayVarP(&o.publish, "publish", "p", nil, "forward TCP `[ip:]hostport:guestport`; ip is 127.0.0.1 unless given, hostport 0 takes a free one (repeatable)")
 	f.StringArrayVar(&o.disks, "disk", nil, "data disk: `file`, VHDX or raw; raw: before its path takes the bytes as they are; the first is the guest's second disk (repeatable)")
 	f.StringVar(&o.console, "console", "-", "`file` for the guest's console; - is the standard output")
+	f.StringVar(&o.record, "record", "", "write what guest and host say to each other over VMBus to `file`; hvgo record show prints it")
 	f.StringVar(&o.mask, "mask", "", "`features` of the hypervisor that the guest is not to see, for tests: names separated by commas, of "+(^hyperv.Mask(0)).String())
 	f.BoolVar(&o.noNetwork, "no-network", false, "give the guest no network card")
 	f.BoolVar(&o.noDisk, "no-disk", false, "boot from the image, but give the guest no disks")
@@ -77,6 +81,7 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
 	f.BoolVar(&o.crashToo, consoleElsewhere, false, "")
 	_ = f.MarkHidden(consoleElsewhere) // fails only without such a flag
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say all that the virtual devices log")
+	o.qemu.addFlags(f)
 	cmd.MarkFlagsMutuallyExclusive("nested", "native")
 	return cmd
 }
@@ -88,11 +93,13 @@ const consoleElsewhere = "console-elsewhere"
 // runOptions are the flags as given.
 type runOptions struct {
 	image                                      string
-	memory, console, mask                      string
+	memory, console, mask, record              string
 	cpus                                       int
 	publish, disks                             []string
 	noNetwork, noDisk, nested, native, verbose bool
 	crashToo                                   bool
+
+	qemu qemuOptions
 }
 
 // runPlan is what the flags mean, after all checks.
@@ -103,6 +110,7 @@ type runPlan struct {
 	cpus      int
 	publish   []publish
 	mask      hyperv.Mask
+	record    string // whole path, or nothing
 	noNetwork bool
 	noDisk    bool
 	verbose   bool
@@ -169,7 +177,11 @@ func (o *runOptions) plan() (*runPlan, error) {
 			return nil, err
 		}
 	}
-	if err := p.openDisks(o.image, o.disks); err != nil {
+	err = p.openDisks(o.image, o.disks)
+	if err == nil {
+		err = p.planRecord(o.record)
+	}
+	if err != nil {
 		p.close()
 		return nil, err
 	}
@@ -231,6 +243,9 @@ func (p *runPlan) openConsole(path string) (_ *os.File, err error) {
 			return nil, fmt.Errorf("%s is a disk of the guest: give the console another file", path)
 		}
 	}
+	if p.isRecord(fi) {
+		return nil, fmt.Errorf("%s is the file of --record: give the console another one", path)
+	}
 	if fi.Mode().IsRegular() { // no terminal, no pipe
 		err = f.Truncate(0)
 	}
@@ -248,9 +263,17 @@ func (p *runPlan) runNested(ctx context.Context, console io.Writer) error {
 	for _, d := range append([]*diskFile{p.image}, p.disks...) {
 		cfg.Shares = append(cfg.Shares, nested.Share{Path: filepath.Dir(d.path), Writable: true})
 	}
+	if p.record != "" {
+		cfg.Shares = append(cfg.Shares, nested.Share{Path: filepath.Dir(p.record), Writable: true})
+	}
 	for _, f := range p.publish {
 		cfg.Forward = append(cfg.Forward, f.host)
 	}
+	return runAgainNested(ctx, cfg, append([]string{"run", "--native"}, p.args()...), console)
+}
+
+// runAgainNested runs hvgo in the emulated machine, in place of this one.
+func runAgainNested(ctx context.Context, cfg nested.Config, args []string, console io.Writer) error {
 	// From here on Ctrl-C is the guest's; a third one, when neither guest nor
 	// machine obeys, is ours.
 	signals := make(chan os.Signal, 16)
@@ -268,7 +291,7 @@ func (p *runPlan) runNested(ctx context.Context, console io.Writer) error {
 	defer m.Close()
 	close(up)
 	status, err := m.Run(ctx, nested.Command{
-		Path: nested.InitPath, Args: append([]string{"run", "--native"}, p.args()...), Env: os.Environ(),
+		Path: nested.InitPath, Args: args, Env: os.Environ(),
 		Stdin: os.Stdin, Stdout: console, Stderr: os.Stderr, Signals: passOn,
 	})
 	if err != nil {
@@ -326,6 +349,9 @@ func (p *runPlan) args() []string {
 	}
 	if p.mask != 0 {
 		args = append(args, "--mask", p.mask.String())
+	}
+	if p.record != "" {
+		args = append(args, "--record", p.record)
 	}
 	if p.noNetwork {
 		args = append(args, "--no-network")

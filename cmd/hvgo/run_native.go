@@ -32,7 +32,12 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, net.close()) }()
-	g, err := p.newGuest(console, net, log)
+	rec, err := p.startRecord()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rec.close()) }()
+	g, err := p.newGuest(console, net, rec, log)
 	if err != nil {
 		return err
 	}
@@ -52,11 +57,12 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 }
 
 // newGuest opens the disks and puts the machine together.
-func (p *runPlan) newGuest(console io.Writer, net *network, log *slog.Logger) (*guest.Guest, error) {
+func (p *runPlan) newGuest(console io.Writer, net *network, rec *recording, log *slog.Logger) (*guest.Guest, error) {
 	cfg := guest.Config{
 		Machine: machine.Config{Memory: p.memory, VCPUs: p.cpus, Console: console, Mask: p.mask, Log: log},
 		NoDisk:  p.noDisk,
 	}
+	cfg.Machine.VMBus.Record = rec.recorder()
 	if net != nil {
 		cfg.Machine.Devices = append(cfg.Machine.Devices, net.card)
 	}
