@@ -187,3 +187,14 @@ func mirrorOf(ctx context.Context, codename string) (string, error) {
 	}
 	return "", fmt.Errorf("this is not Debian's %s", codename)
 }
+
+// FindQEMU gives the path of a QEMU that is new enough for this package, and the
+// folders to give to its -L flag; it may fetch one, as Start does. progress gets a
+// line for each step that may take over a second.
+func FindQEMU(ctx context.Context, progress func(line string)) (path string, data []string, err error) {
+	e, err := getEmulator(ctx, progress)
+	if err != nil {
+		return "", nil, err
+	}
+	return e.path, e.data, nil
+}

@@ -1,0 +1,247 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hvgo/hvgo/host/kvm"
+	"github.com/hvgo/hvgo/host/machine"
+	"github.com/hvgo/hvgo/host/nested"
+	"github.com/hvgo/hvgo/host/qemu"
+	"github.com/hvgo/hvgo/host/vmm"
+)
+
+// qemuOptions are the flags of run that concern QEMU.
+type qemuOptions struct {
+	on      bool
+	flags   string
+	extra   []string
+	program string // hidden: qemu.Program.Encode, in the emulated machine
+}
+
+// qemuProgramFlag tells a hvgo in the emulated machine which QEMU to start.
+const qemuProgramFlag = "qemu-program"
+
+func (o *qemuOptions) addFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.on, "qemu", false, "boot in QEMU with Hyper-V's enlightenments instead of hvgo's own machine: no disks, no network")
+	f.StringVar(&o.flags, "qemu-flags", qemu.AllFlags, "with --qemu: the processor's `hv-*` flags, separated by commas, or hv-passthrough")
+	f.StringArrayVar(&o.extra, "qemu-arg", nil, "with --qemu: one more `argument` for QEMU (repeatable)")
+	f.StringVar(&o.program, qemuProgramFlag, "", "")
+	_ = f.MarkHidden(qemuProgramFlag) // fails only without such a flag
+}
+
+// qemuProgram is the Debian package's name for QEMU's program.
+const qemuProgram = "qemu-system-x86_64"
+
+// firmwares are where OVMF's code and variables lie in one file: Debian, Fedora,
+// Arch Linux.
+var firmwares = []string{"/usr/share/ovmf/OVMF.fd", "/usr/share/edk2/ovmf/OVMF.fd", "/usr/share/edk2/x64/OVMF.4m.fd"}
+
+var hvFlags = regexp.MustCompile(`^hv-[a-z0-9-]+(=[a-zA-Z0-9]+)?(,[+-]?hv-[a-z0-9-]+(=[a-zA-Z0-9]+)?)*$`)
+
+// qemuPlan is what the flags mean for QEMU, after all checks.
+type qemuPlan struct {
+	runPlan
+	config qemu.Config
+}
+
+// runQEMU checks everything, then starts QEMU here or in the emulated machine.
+func (o *runOptions) runQEMU(ctx context.Context) error {
+	plan, err := o.planQEMU()
+	if err != nil {
+		return err
+	}
+	defer plan.close()
+	console := io.Writer(os.Stdout)
+	if o.console != "-" {
+		f, err := plan.openConsole(o.console)
+		if err != nil {
+			return fmt.Errorf("--console: %w", err)
+		}
+		defer f.Close()
+		console = f
+	}
+	why := errors.New("--nested")
+	if !o.nested {
+		why = kvm.Usable()
+	}
+	if why != nil && o.native {
+		return why
+	}
+	if plan.config.Program, err = o.qemu.find(ctx, why != nil); err != nil {
+		return err
+	}
+	if !plan.config.Program.Has(qemu.Balloon) {
+		say(fmt.Sprintf("QEMU %s has no %s (8.2 has): going on without", plan.config.Program.Version, qemu.Balloon))
+	}
+	if why != nil {
+		say(fmt.Sprintf("%v: running QEMU %s in an emulated machine (slower)", why, plan.config.Program.Version))
+		return plan.runQEMUNested(ctx, o.qemu, console)
+	}
+	return plan.runQEMUNative(ctx, console)
+}
+
+// find gives the QEMU to use: in the emulated machine, the one that can run there.
+func (o *qemuOptions) find(ctx context.Context, emulated bool) (*qemu.Program, error) {
+	if o.program != "" {
+		return qemu.ParseProgram(o.program)
+	}
+	if emulated {
+		return nestedQEMU(ctx)
+	}
+	path, err := exec.LookPath(qemuProgram)
+	if err != nil {
+		return nil, fmt.Errorf("--qemu: %s is not installed: install the Debian package qemu-system-x86", qemuProgram)
+	}
+	return qemu.Find(ctx, path, nil)
+}
+
+// nestedQEMU is the QEMU that emulates machines, which also runs in one.
+func nestedQEMU(ctx context.Context) (*qemu.Program, error) {
+	path, data, err := nested.FindQEMU(ctx, say)
+	if err != nil {
+		return nil, err
+	}
+	return qemu.Find(ctx, path, data)
+}
+
+// planQEMU checks the flags, and opens and locks the image.
+func (o *runOptions) planQEMU() (_ *qemuPlan, err error) {
+	switch {
+	case len(o.publish) > 0:
+		return nil, errors.New("--publish and --qemu contradict each other: QEMU has no network card on VMBus")
+	case len(o.disks) > 0:
+		return nil, errors.New("--disk and --qemu contradict each other: QEMU has no disks on VMBus")
+	case o.mask != "":
+		return nil, errors.New("--mask and --qemu contradict each other: say with --qemu-flags what the guest is to see")
+	case !hvFlags.MatchString(o.qemu.flags):
+		return nil, fmt.Errorf("--qemu-flags: %q is no list of hv-* flags, such as %s", o.qemu.flags, qemu.FewestFlags)
+	}
+	p := &qemuPlan{}
+	p.cpus, p.crashToo = o.cpus, o.crashToo || o.console != "-"
+	if p.memory, err = parseSize(o.memory); err != nil {
+		return nil, fmt.Errorf("--memory: %w", err)
+	}
+	if err := checkMemory(p.memory); err != nil {
+		return nil, err
+	}
+	if p.cpus < 1 || p.cpus > maxCPUs {
+		return nil, fmt.Errorf("--cpus: a guest has 1 to %d processors, not %d", maxCPUs, p.cpus)
+	}
+	if p.image, err = openImage(o.image); err != nil {
+		return nil, err
+	}
+	p.config = qemu.Config{Memory: p.memory, CPUs: p.cpus, Flags: o.qemu.flags, Extra: o.qemu.extra}
+	return p, nil
+}
+
+// runQEMUNative runs QEMU on this computer's KVM and returns when it has ended.
+func (p *qemuPlan) runQEMUNative(ctx context.Context, console io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done, err := p.boot()
+	if err != nil {
+		return err
+	}
+	defer done()
+	start := time.Now()
+	v, err := qemu.Start(ctx, p.config, console, os.Stderr)
+	if err != nil {
+		return err
+	}
+	go switchOffAtSignal(ctx, v)
+	go feedConsole(ctx, v.Input(), os.Stdin)
+	exit, err := v.Wait()
+	say(fmt.Sprintf("the guest ran for %.1f s in QEMU %s", time.Since(start).Seconds(), p.config.Program.Version))
+	if err != nil {
+		return err
+	}
+	return exitError(machineExit(exit), p.crashToo)
+}
+
+// switchOffAtSignal ends QEMU at the first signal: it has no integration service
+// to ask the guest with.
+func switchOffAtSignal(ctx context.Context, v *qemu.VM) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	select {
+	case <-ctx.Done():
+		return
+	case <-signals:
+	}
+	say("switching the guest off: QEMU has no way to ask it to shut down")
+	quit, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := v.Command(quit, "quit", nil); err != nil {
+		v.Kill()
+	}
+}
+
+// machineExit says in the words of hvgo's own machine how QEMU's ended.
+func machineExit(e qemu.Exit) machine.Exit {
+	switch {
+	case e.Crashed:
+		return machine.Exit{Kind: vmm.Crash, Params: e.Params}
+	case e.Reason == "guest-shutdown":
+		return machine.Exit{Kind: vmm.Shutdown}
+	case e.Reason == "guest-reset":
+		return machine.Exit{Kind: vmm.Reset, Detail: "a triple fault looks the same in QEMU"}
+	}
+	return machine.Exit{Kind: vmm.Stopped}
+}
+
+// runQEMUNested runs this command again in the emulated machine.
+func (p *qemuPlan) runQEMUNested(ctx context.Context, o qemuOptions, console io.Writer) error {
+	cfg := nested.Config{MemoryMiB: int(p.memory/mib) + nestedOverhead, Progress: say}
+	cfg.Shares = append(cfg.Shares, nested.Share{Path: filepath.Dir(p.image.path), Writable: true})
+	for _, dir := range p.config.Program.Folders {
+		cfg.Shares = append(cfg.Shares, nested.Share{Path: dir})
+	}
+	args := []string{
+		"run", "--native", "--qemu", "--qemu-flags", o.flags, "--" + qemuProgramFlag, p.config.Program.Encode(),
+		"--memory", strconv.FormatUint(p.memory/mib, 10), "--cpus", strconv.Itoa(p.cpus),
+	}
+	for _, a := range o.extra {
+		args = append(args, "--qemu-arg="+a)
+	}
+	if p.crashToo {
+		args = append(args, "--"+consoleElsewhere)
+	}
+	return runAgainNested(ctx, cfg, append(args, "--", p.image.path), console)
+}
+
+// boot says what QEMU is to boot, and gives what to call when QEMU has ended.
+func (p *qemuPlan) boot() (done func(), err error) {
+	p.config.Disk = p.image.path
+	p.config.Firmware, err = ovmf()
+	return func() {}, err
+}
+
+// ovmf finds the firmware.
+func ovmf() (string, error) {
+	for _, path := range firmwares {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path, err
+		}
+	}
+	return "", errors.New("no OVMF found: install the Debian package ovmf")
+}
