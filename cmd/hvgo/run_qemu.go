@@ -99,13 +99,21 @@ func (o *runOptions) runQEMU(ctx context.Context) error {
 	return plan.runQEMUNative(ctx, console)
 }
 
-// find gives the QEMU to use: in the emulated machine, the one that can run there.
+// find gives the QEMU to use here, or in the emulated machine.
 func (o *qemuOptions) find(ctx context.Context, emulated bool) (*qemu.Program, error) {
 	if o.program != "" {
 		return qemu.ParseProgram(o.program)
 	}
-	if emulated {
-		return nestedQEMU(ctx)
+	return findQEMU(ctx, emulated)
+}
+
+func findQEMU(ctx context.Context, emulated bool) (*qemu.Program, error) {
+	if emulated { // the one that emulates machines also runs in one
+		path, data, err := nested.FindQEMU(ctx, say)
+		if err != nil {
+			return nil, err
+		}
+		return qemu.Find(ctx, path, data)
 	}
 	path, err := exec.LookPath(qemuProgram)
 	if err != nil {
@@ -114,13 +122,25 @@ func (o *qemuOptions) find(ctx context.Context, emulated bool) (*qemu.Program, e
 	return qemu.Find(ctx, path, nil)
 }
 
-// nestedQEMU is the QEMU that emulates machines, which also runs in one.
-func nestedQEMU(ctx context.Context) (*qemu.Program, error) {
-	path, data, err := nested.FindQEMU(ctx, say)
-	if err != nil {
-		return nil, err
+// qemuEnv names the environment variable that holds a qemu.Program for tests.
+const qemuEnv = "HVGO_TEST_QEMU"
+
+// announceQEMU lets the programs of vm-exec and vm-test start QEMU, if they are to:
+// in the emulated machine, where there is one.
+func (o *vmExecOptions) announceQEMU(ctx context.Context, emulated *nested.Config) error {
+	if !o.qemu {
+		return nil
 	}
-	return qemu.Find(ctx, path, data)
+	p, err := findQEMU(ctx, emulated != nil)
+	if err != nil {
+		return err
+	}
+	if emulated != nil {
+		for _, dir := range p.Folders {
+			emulated.Shares = append(emulated.Shares, nested.Share{Path: dir})
+		}
+	}
+	return os.Setenv(qemuEnv, p.Encode())
 }
 
 // planQEMU checks the flags, and opens and locks the image.

@@ -51,6 +51,7 @@ type vmExecOptions struct {
 	shares, readOnly []string
 	cpus, memoryMiB  int
 	nested           bool
+	qemu             bool
 }
 
 func (o *vmExecOptions) addFlags(cmd *cobra.Command) {
@@ -60,6 +61,7 @@ func (o *vmExecOptions) addFlags(cmd *cobra.Command) {
 	f.IntVar(&o.cpus, "cpus", 1, "processors of the emulated machine")
 	f.IntVar(&o.memoryMiB, "memory", 3072, "memory of the emulated machine in MiB")
 	f.BoolVar(&o.nested, "nested", false, "use the emulated machine even where KVM has Hyper-V")
+	f.BoolVar(&o.qemu, "qemu", false, "let the program start QEMU: "+qemuEnv+" says how")
 }
 
 func (o *vmExecOptions) run(ctx context.Context, args []string) error {
@@ -68,6 +70,9 @@ func (o *vmExecOptions) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if o.native() {
+		if err := o.announceQEMU(ctx, nil); err != nil {
+			return err
+		}
 		return runHere(path, args[1:])
 	}
 	if err := nested.CheckStatic(path); err != nil {
@@ -108,6 +113,9 @@ func (o *vmExecOptions) start(ctx context.Context, programs ...string) (*nested.
 	}
 	for _, p := range programs {
 		cfg.Shares = append(cfg.Shares, nested.Share{Path: filepath.Dir(p)})
+	}
+	if err := o.announceQEMU(ctx, &cfg); err != nil {
+		return nil, err
 	}
 	start := time.Now()
 	m, err := nested.Start(ctx, cfg)

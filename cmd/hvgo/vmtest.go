@@ -146,7 +146,7 @@ type runFunc func(ctx context.Context, path, dir string, args []string) (int, er
 // runner returns the way to run programs, and what to call after the last one.
 func (o *vmTestOptions) runner(ctx context.Context) (runFunc, func(), error) {
 	if o.native() {
-		return runChild, func() {}, nil
+		return runChild, func() {}, o.announceQEMU(ctx, nil)
 	}
 	m, err := o.start(ctx)
 	if err != nil {

@@ -76,10 +76,15 @@ func Find(ctx context.Context, path string, data []string) (*Program, error) {
 	if p.Version, major = parseVersion(out); major < oldestMajor {
 		return nil, fmt.Errorf("%s is QEMU %s, and %d or newer is needed: install a newer one", path, p.Version, oldestMajor)
 	}
-	if out, err = p.ask(ctx, "-machine", "none", "-device", "help"); err != nil {
-		return nil, err
+	for _, device := range []string{Bridge, Balloon, TestDevice} {
+		// Not "-device help": that loads QEMU's modules, and ends in an abort where
+		// those of another version are installed.
+		if _, err := p.ask(ctx, "-device", device+",help"); err == nil {
+			p.Devices = append(p.Devices, device)
+		} else if ctx.Err() != nil {
+			return nil, err
+		}
 	}
-	p.Devices = parseDevices(out)
 	if !p.Has(Bridge) {
 		return nil, fmt.Errorf("%s (QEMU %s) has no device %s: install one that was built with it, such as Debian's", path, p.Version, Bridge)
 	}
@@ -116,16 +121,6 @@ func parseVersion(out []byte) (version string, major int) {
 		return "of an unknown version", 0
 	}
 	return string(m[1]), major
-}
-
-// parseDevices reads the output of -device help.
-func parseDevices(out []byte) (devices []string) {
-	for _, name := range []string{Bridge, Balloon, TestDevice} {
-		if bytes.Contains(out, []byte(`name "`+name+`"`)) {
-			devices = append(devices, name)
-		}
-	}
-	return devices
 }
 
 // findFolders names all that QEMU reads, and makes the command one that works
