@@ -45,6 +45,7 @@ func clearState() {
 	ram.nExtents, ram.current, ram.nRuns = 0, 0, 0
 	ram.freed, ram.freedCount, ram.low, ram.high = 0, 0, 0, 0
 	ram.total, ram.free, ram.lost = 0, 0, 0
+	ballooned = 0
 	paging.root, paging.tables, paging.live = 0, 0, false
 	space.table, space.pages, space.n, space.recent = 0, 0, 0, 0
 	space.resident, space.faults, space.zeroed = 0, 0, 0

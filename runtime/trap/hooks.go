@@ -95,7 +95,9 @@ func plugHooks() {
 	linux.SetFDFlags = func(fd int, flags uint32) { sched.SetFlags(uint64(fd), flags) }
 	linux.NotifyFD = func(fd int, ready uint32) { Kernel(KernelNotify, uintptr(fd), uintptr(ready), 0) }
 	linux.LevelFD = func(fd int, ready uint32) { Kernel(KernelLevel, uintptr(fd), uintptr(ready), 0) }
-	linux.Memory = func() (total, free uint64) { return mem.Total() * mem.PageSize, mem.Free() * mem.PageSize }
+	linux.Memory = func() (total, free uint64) {
+		return (mem.Total() - mem.Ballooned()) * mem.PageSize, mem.Free() * mem.PageSize
+	}
 }
 
 // valid asks mem with interrupts masked: another thread's mmap may not come

@@ -31,6 +31,8 @@ const (
 	KernelFrame                    // address, write: its page's physical address, after filling it
 	KernelSignal                   // signal: sent to the program
 	KernelPowerOff                 // exit status
+	KernelBalloon                  // pages, pages to keep free: physical address of frames for the host, plus their number; 0 for none
+	KernelDeflate                  // physical address, pages: frames from the host
 )
 
 // flagEvent is the eventfd of each of VMBus's event flags, plus one; 0 for
@@ -75,6 +77,13 @@ func kernelCall(f *ring0.Frame) int {
 		return signalProgram(uint64(a))
 	case KernelPowerOff:
 		powerOff(uint64(a))
+	case KernelBalloon:
+		pa, pages := mem.TakeBalloon(uint64(a), uint64(b))
+		return int(pa | pages) // at most mem.BalloonPages, so it fits below the page
+	case KernelDeflate:
+		if !mem.GiveBalloon(uint64(a), uint64(b)) {
+			return eInval
+		}
 	default:
 		return eNoSys
 	}
