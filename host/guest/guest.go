@@ -25,10 +25,11 @@ import (
 
 // Config describes a guest.
 type Config struct {
-	// Machine is the machine without boot disk; New adds that and the devices.
+	// Machine is the machine without boot disk; New adds that and the devices. With
+	// an Image the disks are for the guest only, and there may be none.
 	Machine machine.Config
 	// Disks are the guest's disks in the order of their LUNs. The first is booted
-	// from. The guest's Close closes them, New's failure too.
+	// from, unless Machine has an Image. The guest's Close closes them, New's failure too.
 	Disks []Block
 	// NoDisk boots from the first disk, but offers the guest none.
 	NoDisk bool
@@ -56,11 +57,13 @@ func New(cfg Config) (*Guest, error) {
 }
 
 func (g *Guest) assemble(cfg Config) (err error) {
-	if len(g.disks) == 0 {
-		return errors.New("no disk to boot from")
-	}
 	m := cfg.Machine
-	m.BootDisk, m.BootDiskSize = g.disks[0], g.disks[0].Size()
+	if m.Image == nil {
+		if len(g.disks) == 0 {
+			return errors.New("no disk to boot from")
+		}
+		m.BootDisk, m.BootDiskSize = g.disks[0], g.disks[0].Size()
+	}
 	m.Devices = append(m.Devices, g.Shutdown)
 	if !cfg.NoDisk {
 		if err := g.attachDisks(cfg.Storage); err != nil {
