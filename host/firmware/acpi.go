@@ -7,7 +7,7 @@ import (
 	"github.com/hvgo/hvgo/host/vmm"
 )
 
-// The ACPI tables of a hardware-reduced machine with VMBus and one serial port,
+// The ACPI tables of a hardware-reduced machine with VMBus, one serial port and a clock,
 // as a Generation 2 VM has them (ACPI 6.5, chapter 5).
 
 const (
@@ -83,12 +83,13 @@ func (f *Firmware) fadt(dsdt uint64) []byte {
 	const (
 		wbinvd, powerButton, sleepButton = 1 << 0, 1 << 4, 1 << 5
 		resetSupported, hardwareReduced  = 1 << 10, 1 << 20
-		noVGA, noASPM, noCMOS            = 1 << 2, 1 << 4, 1 << 5
+		noVGA, noASPM                    = 1 << 2, 1 << 4
 	)
 	t := acpiTable("FACP", 6, make([]byte, fadtSize-acpiHeader))
 	t[9] = 0
 	le.PutUint32(t[40:], uint32(dsdt))
-	le.PutUint16(t[109:], noVGA|noASPM|noCMOS)
+	t[108] = vmm.RTCCentury
+	le.PutUint16(t[109:], noVGA|noASPM)
 	le.PutUint32(t[112:], wbinvd|powerButton|sleepButton|resetSupported|hardwareReduced)
 	copy(t[116:], portRegister(portReset))
 	t[128] = resetValue
@@ -120,7 +121,7 @@ func (f *Firmware) madt() []byte {
 }
 
 // dsdt declares VMBus under a module device whose window holds the addresses for
-// devices, the serial port, and S5.
+// devices, the serial port, the clock, and S5.
 func (f *Firmware) dsdt() []byte {
 	const acpiSpace = 0xFEC0_0000 // the interrupt controllers follow
 	windows := [][]byte{memoryWindow(vmm.LowMemoryEnd, acpiSpace-vmm.LowMemoryEnd)}
@@ -142,7 +143,10 @@ func (f *Firmware) dsdt() []byte {
 		amlDevice("UAR1",
 			amlName("_HID", amlEISA("PNP0501")),
 			amlName("_UID", amlInt(1)),
-			amlName("_CRS", amlResources(ioPorts(vmm.COM1Port, 8), irq(4)))))
+			amlName("_CRS", amlResources(ioPorts(vmm.COM1Port, 8), irq(4)))),
+		amlDevice("RTC0",
+			amlName("_HID", amlEISA("PNP0B00")),
+			amlName("_CRS", amlResources(ioPorts(vmm.RTCPort, 2)))))
 	body = append(body, amlName("\\_S5_", amlPackage(amlInt(sleepTypeS5), amlInt(0)))...)
 	return acpiTable("DSDT", 2, body)
 }

@@ -217,7 +217,7 @@ func TestACPI(t *testing.T) {
 		}
 	}
 	dsdt := parse(t, table(le.Uint64(fadt.Data()[140:])))
-	for _, want := range []string{"VMOD", "VMBS", "VMBus", "ACPI0004", "_S5_", "UAR1"} {
+	for _, want := range []string{"VMOD", "VMBS", "VMBus", "ACPI0004", "_S5_", "UAR1", "RTC0"} {
 		if !bytes.Contains(dsdt.TableData(), []byte(want)) {
 			t.Errorf("the DSDT has no %s", want)
 		}

@@ -129,6 +129,9 @@ func New(cfg Config) (_ *Machine, err error) {
 	if m.uart, err = m.vm.AddCOM1(cfg.Console); err != nil {
 		return nil, err
 	}
+	if err := m.vm.AddRTC(); err != nil {
+		return nil, err
+	}
 	m.fw, err = firmware.Boot(m.vm, firmware.Config{
 		Image: cfg.Image, Seed: cfg.Seed, StaleMapKey: cfg.StaleMapKey, NoRNG: cfg.NoRNG, LoadOptions: cfg.LoadOptions, Initrd: cfg.Initrd,
 		Console: cfg.Console, UUID: cfg.UUID, Log: cfg.Log,
