@@ -67,7 +67,7 @@ func (s *session) answer(b []byte) error {
 	if full {
 		return broken(RuleControl, "%d control messages are not taken", maxControls)
 	}
-	s.poke()
+	s.queues[0].poke()
 	return nil
 }
 
@@ -101,7 +101,8 @@ func (s *session) halt() {
 	s.initialized.Store(false)
 	s.setFilter(rndis.FilterNone)
 	s.mu.Lock()
-	s.offload = rndis.Offload{}
+	s.offload, s.rss = rndis.Offload{}, steering{}
+	s.steer()
 	s.mu.Unlock()
 }
 
@@ -110,7 +111,7 @@ func (s *session) setFilter(f uint32) {
 	s.filter.Store(f)
 	s.listening.Store(f != rndis.FilterNone)
 	if f == rndis.FilterNone {
-		s.nic.flushQueue()
+		s.nic.flush(s)
 	}
 }
 

@@ -4,8 +4,6 @@
 package netvsp
 
 import (
-	"context"
-
 	"github.com/hvgo/hvgo/host/vmbus"
 	"github.com/hvgo/hvgo/internal/wire/nvsp"
 	"github.com/hvgo/hvgo/internal/wire/rndis"
@@ -29,16 +27,23 @@ type receiveBuffer struct {
 	id       uint16       // the guest's name for it
 	slotSize int          // bytes
 	reserved int          // free slots that frames leave
+	slots    int
 	free     []int
-	out      map[uint64][]int // by transaction
-	next     uint64           // transaction
+	out      map[uint64]transfer // by transaction
+	next     uint64              // transaction
+}
+
+// transfer is what is under way to the guest.
+type transfer struct {
+	queue int   // by which it went, and must be completed
+	slots []int // nil after the buffer was revoked
 }
 
 // share begins the use of a buffer.
 func (r *receiveBuffer) share(g *vmbus.GPADL, id uint16, size, slots int) {
-	r.gpadl, r.id, r.slotSize, r.reserved = g, id, size, min(reservedSlots, slots/4)
+	r.gpadl, r.id, r.slotSize, r.slots, r.reserved = g, id, size, slots, min(reservedSlots, slots/4)
 	if r.out == nil {
-		r.out = map[uint64][]int{}
+		r.out = map[uint64]transfer{}
 	}
 	for i := slots - 1; i >= 0; i-- {
 		r.free = append(r.free, i)
@@ -50,68 +55,44 @@ func (r *receiveBuffer) share(g *vmbus.GPADL, id uint16, size, slots int) {
 func (r *receiveBuffer) revoke() {
 	r.gpadl.Release()
 	r.gpadl, r.free = nil, nil
-	for transaction := range r.out {
-		r.out[transaction] = nil
+	for transaction, t := range r.out {
+		r.out[transaction] = transfer{queue: t.queue}
 	}
 }
 
-// poke wakes pump.
-func (s *session) poke() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// pump writes to the ring until ctx ends. Completions go first: they give the guest
-// the means to go on.
-func (s *session) pump(ctx context.Context) error {
-	for {
-		select {
-		case c := <-s.done:
-			if err := s.ch.Complete(ctx, c.transaction, c.payload); err != nil {
-				return err
-			}
-			continue
-		default:
-		}
-		p, ok := s.nextTransfer()
-		s.nic.tellRoom()
-		if ok {
-			if err := s.ch.WritePacket(ctx, p); err != nil {
-				return err
-			}
-			continue
-		}
-		select {
-		case c := <-s.done:
-			if err := s.ch.Complete(ctx, c.transaction, c.payload); err != nil {
-				return err
-			}
-		case <-s.wake:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+// forget takes back what went by a channel that is closed now.
+func (r *receiveBuffer) forget(queue int) {
+	for transaction, t := range r.out {
+		if t.queue == queue {
+			r.free = append(r.free, t.slots...)
+			delete(r.out, transaction)
 		}
 	}
 }
 
-// nextTransfer puts an answer, or as many frames as there are, into free slots and
-// returns the packet that names them.
-func (s *session) nextTransfer() (vmbus.OutPacket, bool) {
+// nextPacket returns what the channel sends next: a notice or an answer if it is the
+// primary one, or as many frames as there are, in free slots.
+func (q *queue) nextPacket() (vmbus.OutPacket, bool) {
+	s := q.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if q.index == 0 && len(s.notices) > 0 {
+		b := s.notices[0]
+		s.notices = s.notices[1:]
+		return vmbus.OutPacket{Type: wire.PacketInBand, Payload: b}, true
+	}
 	r := &s.receive
 	if r.gpadl == nil || len(r.free) == 0 {
 		return vmbus.OutPacket{}, false
 	}
-	if len(s.controls) > 0 {
+	if q.index == 0 && len(s.controls) > 0 {
 		b := s.controls[0]
 		s.controls = s.controls[1:]
-		return s.transferPacket(nvsp.ChannelControl, []slot{r.take(b)}), true
+		return q.transferPacket(nvsp.ChannelControl, []slot{r.take(b)}), true
 	}
 	var slots []slot
 	for len(slots) < maxBatch && len(r.free) > r.reserved && s.listening.Load() {
-		b := s.fillSlot()
+		b := q.fillSlot()
 		if len(b) == 0 {
 			break
 		}
@@ -121,7 +102,7 @@ func (s *session) nextTransfer() (vmbus.OutPacket, bool) {
 		return vmbus.OutPacket{}, false
 	}
 	s.nic.stats.toGuestTransfers.Add(1)
-	return s.transferPacket(nvsp.ChannelData, slots), true
+	return q.transferPacket(nvsp.ChannelData, slots), true
 }
 
 // slot is a slot with what was written to it.
@@ -136,46 +117,48 @@ func (r *receiveBuffer) take(b []byte) slot {
 }
 
 // transferPacket enters a transfer and returns its packet. mu is held.
-func (s *session) transferPacket(channel uint32, slots []slot) vmbus.OutPacket {
-	r := &s.receive
+func (q *queue) transferPacket(channel uint32, slots []slot) vmbus.OutPacket {
+	r := &q.s.receive
 	m := nvsp.SendRNDISPacket{ChannelType: channel, SectionIndex: nvsp.NoSection}
 	p := vmbus.OutPacket{
 		Type: wire.PacketTransferPage, Transaction: r.next, WantsCompletion: true,
-		Payload: s.pad(m.AppendTo(nil)), SetID: r.id,
+		Payload: q.s.pad(m.AppendTo(nil)), SetID: r.id,
 	}
 	var taken []int
 	for _, sl := range slots {
-		s.ch.RecordMemory(true, r.gpadl, sl.index*r.slotSize, sl.length)
+		q.ch.RecordMemory(true, r.gpadl, sl.index*r.slotSize, sl.length)
 		taken = append(taken, sl.index)
 		p.Ranges = append(p.Ranges, wire.TransferPageRange{ByteCount: uint32(sl.length), ByteOffset: uint32(sl.index * r.slotSize)})
 	}
-	r.out[r.next] = taken
+	r.out[r.next] = transfer{q.index, taken}
 	r.next++
 	return p
 }
 
 // fillSlot returns the contents of one slot: the next frame as an RNDIS packet
 // message, or several with Options.Pack; nothing if no frame waits. mu is held.
-func (s *session) fillSlot() (b []byte) {
+func (q *queue) fillSlot() (b []byte) {
+	s := q.s
 	for {
 		room := s.receive.slotSize - len(b)
 		if len(b) > 0 && (!s.nic.opt.Pack || room < packetHeader+s.mtu+packAlign) {
 			return b
 		}
-		q, ok := s.nic.next()
+		f, ok := q.next()
 		if !ok {
 			return b
 		}
-		if !s.wants(q.frame) || s.nic.lose(true, q.frame) {
+		if !s.wants(f.frame) || s.nic.lose(true, f.frame) {
 			continue
 		}
 		if s.nic.opt.Pack {
-			b = appendPacket(b, q.frame, s.rxChecksum(q), packAlign)
+			b = appendPacket(b, f.frame, s.rxChecksum(f), packAlign)
 		} else {
-			b = appendPacket(b, q.frame, s.rxChecksum(q), 1)
+			b = appendPacket(b, f.frame, s.rxChecksum(f), 1)
 		}
 		s.nic.stats.toGuest.Add(1)
-		s.nic.stats.toGuestBytes.Add(uint64(len(q.frame)))
+		s.nic.stats.toGuestBytes.Add(uint64(len(f.frame)))
+		s.nic.channels[q.index].toGuest.Add(1)
 	}
 }
 
@@ -220,23 +203,32 @@ func appendPacket(b, frame []byte, c rndis.ChecksumRx, align int) []byte {
 }
 
 // completed takes slots back from the guest.
-func (s *session) completed(p vmbus.Packet) error {
+func (q *queue) completed(p vmbus.Packet) error {
+	s := q.s
 	if m, err := nvsp.DecodeSendRNDISPacketComplete(p.Payload); err != nil {
 		s.report(RuleCompletion, "transaction %#x: %v", p.Transaction, err)
 	} else if m.Status != nvsp.StatusSuccess {
 		s.nic.stats.toGuestRejected.Add(1)
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	r := &s.receive
-	slots, ok := r.out[p.Transaction]
+	t, ok := r.out[p.Transaction]
+	if !ok || t.queue != q.index {
+		return broken(RuleCompletion, "transaction %#x is not under way on channel %d", p.Transaction, q.index)
+	}
 	delete(r.out, p.Transaction)
 	if r.gpadl != nil {
-		r.free = append(r.free, slots...)
+		r.free = append(r.free, t.slots...)
 	}
-	s.mu.Unlock()
-	if !ok {
-		return broken(RuleCompletion, "transaction %#x is not under way", p.Transaction)
+	if len(r.free)-len(t.slots) > r.reserved { // nobody else waits for slots
+		q.poke()
+		return nil
 	}
-	s.poke()
+	for _, q := range s.queues {
+		if q != nil {
+			q.poke()
+		}
+	}
 	return nil
 }

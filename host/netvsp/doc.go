@@ -5,12 +5,17 @@
 // host/vmbus that speaks NVSP and RNDIS with the guest and exchanges Ethernet
 // frames with a network of the caller's (Frames), such as host/usernet.
 //
-//	host/vmbus.Channel --> session.go:   one packet of the guest's at a time
-//	                   --> negotiate.go: version, NDIS config, shared buffers
+//	host/vmbus.Channel --> queue.go:     one packet of the guest's at a time
+//	                   --> session.go, negotiate.go: version, NDIS config, shared buffers
 //	                   --> control.go:   RNDIS requests; oid.go, offload.go
-//	                   --> transmit.go:  frames of the guest's --> Frames.Transmit
-//	NIC.Deliver --> bounded queue --> deliver.go: frames in the receive buffer,
-//	                   several in one transfer --> guest
+//	                   --> transmit.go:  frames of the guest's --> large.go --> Frames.Transmit
+//	NIC.Deliver --> rss.go: which channel --> bounded queue
+//	                   --> deliver.go:   frames in the receive buffer, several in one
+//	                                     transfer --> guest
+//
+// A guest may ask for sub-channels (Options.Queues). What it sends it may send on any
+// of them; where its frames come in is chosen by receive-side scaling, once the guest
+// has set that. All channels share the two buffers.
 //
 // The receive buffer is divided into equal slots, one frame in each. A slot is
 // the guest's from the transfer until the guest completes it. While the guest has

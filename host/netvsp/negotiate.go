@@ -144,7 +144,9 @@ func (s *session) shareSend(b []byte) ([]byte, error) {
 	case g.Ranges[0].Len() < sectionSize:
 		s.report(RuleBuffer, "send buffer of %d bytes", g.Ranges[0].Len())
 	default:
+		s.sendMu.Lock()
 		s.send = g
+		s.sendMu.Unlock()
 		return nvsp.SendSendBufferComplete{Status: nvsp.StatusSuccess, SectionSize: sectionSize}.AppendTo(nil), nil
 	}
 	g.Release()
@@ -183,8 +185,7 @@ func (s *session) revoke(t nvsp.Type, b []byte) error {
 		if s.send == nil {
 			s.report(RuleOrder, "send buffer revoked, there is none")
 		}
-		s.send.Release()
-		s.send = nil
+		s.revokeSend()
 		return nil
 	}
 	if s.state != ready {
@@ -207,4 +208,12 @@ func (s *session) revokeReceive() {
 	defer s.mu.Unlock()
 	s.receive.revoke()
 	s.controls = nil
+}
+
+// revokeSend forgets the send buffer.
+func (s *session) revokeSend() {
+	s.sendMu.Lock()
+	defer s.sendMu.Unlock()
+	s.send.Release()
+	s.send = nil
 }

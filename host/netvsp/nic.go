@@ -51,27 +51,36 @@ type Options struct {
 	// SlotSize is the size of a receive slot in bytes where the MTU needs no more:
 	// 0 is 256 + frame + 36, as on OpenVMM; Hyper-V has 1728 for MTU 1500.
 	SlotSize int
-	// Queue is the number of frames that wait for the guest; 0 is 1024.
+	// Queue is the number of frames that wait for the guest on each channel; 0 is
+	// 1024.
 	Queue int
+	// Queues is how many channels the guest may have at most, the primary one
+	// included: 0 is 1, so that there are no sub-channels. Up to 64.
+	Queues int
 	// Pack puts several RNDIS packets into one slot when they fit. RNDIS allows it;
 	// Linux reads only the first.
 	Pack bool
-	// NoTxChecksum and NoRxChecksum take the offloads away.
-	NoTxChecksum, NoRxChecksum bool
+	// NoTxChecksum, NoRxChecksum and NoLSO take the offloads away. There is no LSO
+	// without Tx checksums.
+	NoTxChecksum, NoRxChecksum, NoLSO bool
+	// Uncut gives the network large TCP frames of the guest's as they are, longer
+	// than the MTU, up to 64 KiB, with the checksums of the whole.
+	Uncut bool
 	// Pcap, if not nil, gets a copy of each frame.
 	Pcap *Pcap
 }
 
 // NIC is a vmbus.Device: one network card.
 type NIC struct {
-	opt   Options
-	stats counters
+	opt      Options
+	stats    counters
+	channels []channelCounters // by number
 
-	mu      sync.Mutex    // guards all below
-	link    bool          // the cable is plugged in
-	queue   []queuedFrame // frames for the guest
-	refused bool          // a Deliver found no room since the last Room
-	session *session      // nil: the channel is not open
+	transmitMu sync.Mutex // held in Frames.Transmit
+
+	mu      sync.Mutex // guards all below, and what the queues say
+	link    bool       // the cable is plugged in
+	session *session   // nil: the channel is not open
 	faults  Faults
 }
 
@@ -103,6 +112,9 @@ func New(opt Options) (*NIC, error) {
 	if opt.Queue == 0 {
 		opt.Queue = defaultQueue
 	}
+	if opt.Queues == 0 {
+		opt.Queues = 1
+	}
 	switch {
 	case opt.MAC[0]&1 != 0:
 		return nil, fmt.Errorf("netvsp: %x is no station's address", opt.MAC)
@@ -110,12 +122,14 @@ func New(opt Options) (*NIC, error) {
 		return nil, fmt.Errorf("netvsp: MTU %d is not within 576 and %d", opt.MTU, maxMTU)
 	case opt.Queue < 1 || opt.Queue > maxQueue:
 		return nil, fmt.Errorf("netvsp: queue of %d frames", opt.Queue)
+	case opt.Queues < 1 || opt.Queues > maxQueues:
+		return nil, fmt.Errorf("netvsp: %d channels are not within 1 and %d", opt.Queues, maxQueues)
 	case opt.SlotSize < 0 || opt.SlotSize > maxSlotSize:
 		return nil, fmt.Errorf("netvsp: slots of %d bytes", opt.SlotSize)
 	case opt.MaxVersion < nvsp.Version1:
 		return nil, errors.New("netvsp: no NVSP version is left")
 	}
-	return &NIC{opt: opt, link: true}, nil
+	return &NIC{opt: opt, link: true, channels: make([]channelCounters, opt.Queues)}, nil
 }
 
 // MAC is the card's address.
@@ -128,20 +142,28 @@ func (n *NIC) Offer() vmbus.Offer {
 
 // Serve is vmbus.Device.
 func (n *NIC) Serve(ctx context.Context, ch *vmbus.Channel) error {
-	if ch.SubIndex != 0 { // never offered
-		return fmt.Errorf("netvsp: sub-channel %d", ch.SubIndex)
+	if ch.SubIndex != 0 {
+		return n.join(ctx, ch)
 	}
 	s := newSession(n, ch)
+	var end context.CancelFunc
+	s.ctx, end = context.WithCancel(ctx)
+	defer end()
+	s.end = end
 	n.mu.Lock()
 	n.session = s
 	n.mu.Unlock()
-	defer func() {
-		n.mu.Lock()
-		n.session = nil
-		n.mu.Unlock()
-		n.flushQueue()
-	}()
 	return s.run(ctx)
+}
+
+// close ends the use of a session: no frame is queued in it any more.
+func (n *NIC) close(s *session) {
+	s.end()
+	n.mu.Lock()
+	n.session = nil
+	s.queues[0].closed = true
+	n.mu.Unlock()
+	n.flush(s)
 }
 
 // Deliver queues a frame for the guest; the card keeps its memory. checked says
@@ -161,37 +183,43 @@ func (n *NIC) Deliver(frame []byte, checked bool) (queued bool) {
 		n.stats.toGuestDown.Add(1)
 		return true
 	}
-	if len(n.queue) >= n.opt.Queue {
-		n.refused = true
+	steering := s.steering.Load()
+	q := steering.queueOf(frame)
+	if q.closed {
+		q = steering.queues[0]
+	}
+	if len(q.frames) >= n.opt.Queue {
+		q.refused = true
 		n.mu.Unlock()
 		n.stats.toGuestRefused.Add(1)
 		return false
 	}
-	n.queue = append(n.queue, queuedFrame{frame, checked})
+	q.frames = append(q.frames, queuedFrame{frame, checked})
 	n.mu.Unlock()
-	s.poke()
+	q.poke()
 	return true
 }
 
 // next takes a frame off the queue.
-func (n *NIC) next() (f queuedFrame, ok bool) {
+func (q *queue) next() (f queuedFrame, ok bool) {
+	n := q.s.nic
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.queue) == 0 {
+	if len(q.frames) == 0 {
 		return f, false
 	}
-	f = n.queue[0]
-	n.queue[0] = queuedFrame{}
-	n.queue = n.queue[1:]
+	f = q.frames[0]
+	q.frames[0] = queuedFrame{}
+	q.frames = q.frames[1:]
 	return f, true
 }
 
 // tellRoom tells the network about room, if it asked and half of the queue is free.
-func (n *NIC) tellRoom() {
+func (n *NIC) tellRoom(q *queue) {
 	n.mu.Lock()
-	tell := n.refused && len(n.queue) <= n.opt.Queue/2
+	tell := q.refused && len(q.frames) <= n.opt.Queue/2
 	if tell {
-		n.refused = false
+		q.refused = false
 	}
 	n.mu.Unlock()
 	if tell && n.opt.Network != nil {
@@ -199,13 +227,18 @@ func (n *NIC) tellRoom() {
 	}
 }
 
-// flushQueue drops what waits for a guest that does not listen any more.
-func (n *NIC) flushQueue() {
-	n.mu.Lock()
-	n.stats.toGuestDown.Add(uint64(len(n.queue)))
-	n.queue = nil
-	n.mu.Unlock()
-	n.tellRoom()
+// flush drops what waits for a guest that does not listen any more.
+func (n *NIC) flush(s *session) {
+	for _, q := range s.steering.Load().queues {
+		if q == nil {
+			continue
+		}
+		n.mu.Lock()
+		n.stats.toGuestDown.Add(uint64(len(q.frames)))
+		q.frames = nil
+		n.mu.Unlock()
+		n.tellRoom(q)
+	}
 }
 
 // SetLink plugs the cable in or out; the guest is told.
@@ -218,12 +251,13 @@ func (n *NIC) SetLink(up bool) {
 	if !changed {
 		return
 	}
+	if s == nil {
+		return
+	}
 	if !up {
-		n.flushQueue()
+		n.flush(s)
 	}
-	if s != nil {
-		s.indicateLink(up)
-	}
+	s.indicateLink(up)
 }
 
 // linkUp is the state of the cable as the guest is to see it.
@@ -264,4 +298,19 @@ func (n *NIC) Stats() Stats {
 		FromGuest: c.fromGuest.Load(), FromGuestBytes: c.fromGuestBytes.Load(), FromGuestTransfers: c.fromGuestTransfers.Load(),
 		FromGuestBad: c.fromGuestBad.Load(), FromGuestDown: c.fromGuestDown.Load(), Lost: c.lost.Load(),
 	}
+}
+
+// ChannelStats counts frames by channel, since the card was made.
+type ChannelStats struct{ ToGuest, FromGuest uint64 }
+
+type channelCounters struct{ toGuest, fromGuest atomic.Uint64 }
+
+// Channels returns the counters of each channel, the primary one first. What was cut
+// counts once.
+func (n *NIC) Channels() (all []ChannelStats) {
+	for i := range n.channels {
+		c := &n.channels[i]
+		all = append(all, ChannelStats{c.toGuest.Load(), c.fromGuest.Load()})
+	}
+	return all
 }

@@ -32,12 +32,16 @@ const (
 
 // capabilities are the offloads that the card does. Towards the guest it vouches for
 // checksums that Deliver says are right, of IPv4; from the guest it computes those of
-// both IP versions. It does not cut large TCP frames.
+// both IP versions, and cuts large TCP frames.
 func (n *NIC) capabilities() (o rndis.Offload) {
 	const transport = rndis.CapTCP | rndis.CapTCPOptions | rndis.CapUDP
 	if !n.opt.NoTxChecksum {
 		o.IPv4Tx = transport | rndis.CapIPHeader | rndis.CapIPOptions
 		o.IPv6Tx = transport
+		if !n.opt.NoLSO {
+			o.LSOv4MaxSize, o.LSOv4MinSegments = maxOffload, minSegments
+			o.LSOv6MaxSize, o.LSOv6MinSegments, o.LSOv6Flags = maxOffload, minSegments, lsoIPv6
+		}
 	}
 	if !n.opt.NoRxChecksum {
 		o.IPv4Rx = transport | rndis.CapIPHeader | rndis.CapIPOptions
@@ -78,13 +82,25 @@ func (s *session) setOffload(info []byte) rndis.Status {
 		return rndis.StatusInvalidData
 	}
 	caps := s.nic.capabilities()
-	if p.LSOv1 == rndis.LSOOn || p.LSOv2IPv4 == rndis.LSOOn || p.LSOv2IPv6 == rndis.LSOOn {
-		s.report(RuleOffload, "large send offload switched on, which is not offered")
+	if p.LSOv1 == rndis.LSOOn {
+		s.report(RuleOffload, "large send offload version 1 switched on, which is not offered")
 		return rndis.StatusNotSupported
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := &s.offload
+	switch p.LSOv2IPv4 {
+	case rndis.LSOOn:
+		o.LSOv4MaxSize, o.LSOv4MinSegments = caps.LSOv4MaxSize, caps.LSOv4MinSegments
+	case rndis.LSOOff:
+		o.LSOv4MaxSize, o.LSOv4MinSegments = 0, 0
+	}
+	switch p.LSOv2IPv6 {
+	case rndis.LSOOn:
+		o.LSOv6MaxSize, o.LSOv6MinSegments, o.LSOv6Flags = caps.LSOv6MaxSize, caps.LSOv6MinSegments, caps.LSOv6Flags
+	case rndis.LSOOff:
+		o.LSOv6MaxSize, o.LSOv6MinSegments, o.LSOv6Flags = 0, 0, 0
+	}
 	for _, c := range []struct {
 		set      rndis.OffloadSetting
 		tx, rx   *rndis.ChecksumCaps

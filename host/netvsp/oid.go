@@ -49,6 +49,7 @@ var supported = []rndis.OID{
 var supported6 = []rndis.OID{
 	rndis.OIDGenLinkState, oidGenMaxLinkSpeed, rndis.OIDTCPOffloadParameters, rndis.OIDOffloadEncapsulation,
 	rndis.OIDTCPOffloadHardwareCapabilities, rndis.OIDTCPOffloadCurrentConfig,
+	rndis.OIDGenRSSCapabilities, rndis.OIDGenRSSParameters,
 }
 
 // query reads an OID.
@@ -80,6 +81,8 @@ func (s *session) query(oid rndis.OID) (info []byte, status rndis.Status) {
 		return s.appendOffload(s.offload), rndis.StatusSuccess
 	case rndis.OIDOffloadEncapsulation:
 		return encapsulation(), rndis.StatusSuccess
+	case rndis.OIDGenRSSCapabilities:
+		return s.rssCapabilities(), rndis.StatusSuccess
 	}
 	return nil, rndis.StatusNotSupported
 }
@@ -169,6 +172,8 @@ func (s *session) set(oid rndis.OID, info []byte) rndis.Status {
 		return rndis.StatusSuccess
 	case rndis.OIDTCPOffloadParameters:
 		return s.setOffload(info)
+	case rndis.OIDGenRSSParameters:
+		return s.setRSS(info)
 	case rndis.OIDOffloadEncapsulation, rndis.OIDGenConfigParameter, rndis.OIDGenCurrentLookahead,
 		rndis.OID8023MulticastList, oidGenNetworkAddrs, oidGenProtocolOptions:
 		// Hints, and lists that the packet filter makes superfluous: all multicast

@@ -41,7 +41,13 @@ func newRaw(t testing.TB, opt netvsp.Options, allowBroken bool) *raw {
 	if g.ch, err = g.bus.Open(g.bus.Find(wire.InterfaceNetwork)[0].ChannelID, guest.OpenOptions{SendPages: 9, ReceivePages: 9}); err != nil {
 		t.Fatal(err)
 	}
-	go g.ch.Serve(func(batch []guest.Packet) error {
+	go g.serve()
+	return g
+}
+
+// serve keeps what the host sends.
+func (g *raw) serve() {
+	g.ch.Serve(func(batch []guest.Packet) error {
 		for _, p := range batch {
 			p.Payload, p.Descriptor = slices.Clone(p.Payload), slices.Clone(p.Descriptor)
 			to := g.packets
@@ -55,7 +61,6 @@ func newRaw(t testing.TB, opt netvsp.Options, allowBroken bool) *raw {
 		}
 		return nil
 	})
-	return g
 }
 
 // share makes memory known to the host by a GPADL with a name.

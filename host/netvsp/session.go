@@ -5,7 +5,6 @@ package netvsp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -13,7 +12,6 @@ import (
 	"github.com/hvgo/hvgo/host/vmbus"
 	"github.com/hvgo/hvgo/internal/wire/nvsp"
 	"github.com/hvgo/hvgo/internal/wire/rndis"
-	wire "github.com/hvgo/hvgo/internal/wire/vmbus"
 )
 
 // Names of the rules of NVSP and RNDIS, as the server's Options.Strict hears them
@@ -54,50 +52,52 @@ const (
 	ready
 )
 
-// session is one opened channel.
+// session is a card while the guest has its primary channel open.
 //
-//	run:  reads packets, acts on them, queues completions and answers
-//	pump: writes completions, answers and frames to the ring, alone: the reader
-//	      must not wait for a guest that waits for the reader
+//	queue 0:        negotiation, control messages, frames
+//	queues 1 to n:  frames, once the guest has opened sub-channels
+//
+// They share the receive and the send buffer.
 type session struct {
 	nic *NIC
-	ch  *vmbus.Channel
+	ch  *vmbus.Channel // the primary one
 
-	// Of run's goroutine.
+	// Of the reader of the primary channel.
 	state      state
-	version    nvsp.Version
+	version    nvsp.Version // does not change any more when there are sub-channels
 	ndis       nvsp.SendNDISVersion
 	config     nvsp.SendNDISConfig
 	configured bool
-	send       *vmbus.GPADL
-	taken      int    // packets of the guest's
-	scratch    []byte // private copy of a transfer
 
-	done chan completion
-	wake chan struct{} // capacity 1: something for pump
+	ctx     context.Context // of the sub-channels; ends with the primary channel
+	end     context.CancelFunc
+	running sync.WaitGroup // sub-channels
 
 	initialized atomic.Bool   // RNDIS is up
 	listening   atomic.Bool   // and the packet filter lets frames in
 	filter      atomic.Uint32 // rndis.Filter bits
+	steering    atomic.Pointer[steering]
 
-	mu       sync.Mutex // guards all below
+	sendMu sync.RWMutex // guards send: held for reading while it is read from
+	send   *vmbus.GPADL
+
+	mu       sync.Mutex // guards all below; taken before the NIC's
+	queues   []*queue   // by number; nil is not open
+	wanted   int        // channels that the guest asked for, the primary included; 0: none
+	ended    bool       // no sub-channel may join
+	rss      steering   // without queues
 	receive  receiveBuffer
 	controls [][]byte // RNDIS messages for the guest
+	notices  [][]byte // NVSP messages for the guest
 	mtu      int      // frame bytes, Ethernet header included
 	offload  rndis.Offload
 }
 
-// completion answers a packet of the guest's.
-type completion struct {
-	transaction uint64
-	payload     []byte
-}
-
 func newSession(n *NIC, ch *vmbus.Channel) *session {
-	return &session{
-		nic: n, ch: ch, mtu: defaultMTU + ethernetHeader,
-		done: make(chan completion, maxCompletions), wake: make(chan struct{}, 1),
-	}
+	s := &session{nic: n, ch: ch, mtu: defaultMTU + ethernetHeader, queues: make([]*queue, n.opt.Queues)}
+	s.queues[0] = newQueue(s, ch, 0)
+	s.steer()
+	return s
 }
 
 // broken is the end of a channel whose guest broke a rule beyond repair.
@@ -110,49 +110,19 @@ func (s *session) report(rule, format string, args ...any) {
 	s.ch.Report("%s: %s", rule, fmt.Sprintf(format, args...))
 }
 
-// run serves the channel until ctx ends.
+// run serves the primary channel until ctx ends. It returns when the sub-channels do
+// not touch the shared buffers any more.
 func (s *session) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	pumped := make(chan struct{})
-	go func() {
-		defer close(pumped)
-		if err := s.pump(ctx); err != nil {
-			cancel(err)
-		}
-	}()
-	err := s.read(ctx)
-	cancel(err)
-	<-pumped
+	err := s.queues[0].run(ctx)
 	s.listening.Store(false)
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.nic.close(s)
+	s.running.Wait()
 	s.revokeReceive()
-	s.send.Release()
+	s.revokeSend()
 	return err
-}
-
-var errFault = errors.New("netvsp: the card failed, as the test asked")
-
-func (s *session) read(ctx context.Context) error {
-	for {
-		p, err := s.ch.ReadPacket(ctx)
-		if err != nil {
-			return err
-		}
-		if s.taken++; s.taken == s.nic.fault().FailAfter {
-			return errFault
-		}
-		answer, err := s.handle(p)
-		if err != nil {
-			return err
-		}
-		if !p.WantsCompletion || p.Type == wire.PacketCompletion {
-			continue
-		}
-		select {
-		case s.done <- completion{p.Transaction, s.pad(answer)}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
 
 // pad makes an NVSP message as long as the version has them.
@@ -166,35 +136,27 @@ func (s *session) pad(b []byte) []byte {
 	return b
 }
 
-// handle acts on one packet and returns the payload of its completion.
-func (s *session) handle(p vmbus.Packet) ([]byte, error) {
-	switch p.Type {
-	case wire.PacketCompletion:
-		return nil, s.completed(p)
-	case wire.PacketTransferPage:
-		return nil, broken(RuleMessage, "transfer-page packet from the guest")
-	}
-	t, err := nvsp.DecodeType(p.Payload)
-	if err != nil {
-		return nil, broken(RuleMessage, "%v", err)
-	}
-	if t != nvsp.TypeSendRNDISPacket && p.Type == wire.PacketGPADirect {
-		return nil, broken(RuleMessage, "NVSP message %d in a GPA-direct packet", t)
-	}
+// handle acts on an NVSP message on the primary channel and returns its completion.
+func (s *session) handle(t nvsp.Type, p vmbus.Packet) (c completion, err error) {
 	if t == nvsp.TypeInit {
-		return s.init(p.Payload)
+		c.payload, err = s.init(p.Payload)
+		return c, err
 	}
 	if s.state == begin {
-		return nil, broken(RuleOrder, "NVSP message %d before Init", t)
+		return c, broken(RuleOrder, "NVSP message %d before Init", t)
 	}
-	if len(p.Payload) < s.version.MessageSize() && t != nvsp.TypeSendRNDISPacket {
+	if len(p.Payload) < s.version.MessageSize() {
 		s.report(RuleMessage, "NVSP message %d of %d bytes, version %v has %d", t, len(p.Payload), s.version, s.version.MessageSize())
 	}
 	if since := introduced(t); s.version < since {
 		s.report(RuleVersion, "NVSP message %d needs version %v, agreed is %v", t, since, s.version)
-		return nvsp.SendRNDISPacketComplete{Status: nvsp.StatusFailure}.AppendTo(nil), nil
+		return completion{payload: nvsp.SendRNDISPacketComplete{Status: nvsp.StatusFailure}.AppendTo(nil)}, nil
 	}
-	return s.message(t, p)
+	if t == nvsp.TypeSubChannel {
+		return s.subChannels(p.Payload)
+	}
+	c.payload, err = s.message(t, p.Payload)
+	return c, err
 }
 
 // introduced is the version that brought a message type.
@@ -211,25 +173,21 @@ func introduced(t nvsp.Type) nvsp.Version {
 }
 
 // message acts on a message after Init.
-func (s *session) message(t nvsp.Type, p vmbus.Packet) ([]byte, error) {
+func (s *session) message(t nvsp.Type, b []byte) ([]byte, error) {
 	switch t {
 	case nvsp.TypeSendNDISVersion:
-		return nil, s.ndisVersion(p.Payload)
+		return nil, s.ndisVersion(b)
 	case nvsp.TypeSendNDISConfig:
-		return nil, s.ndisConfig(p.Payload)
+		return nil, s.ndisConfig(b)
 	case nvsp.TypeSendReceiveBuffer:
-		return s.shareReceive(p.Payload)
+		return s.shareReceive(b)
 	case nvsp.TypeSendSendBuffer:
-		return s.shareSend(p.Payload)
+		return s.shareSend(b)
 	case nvsp.TypeRevokeReceiveBuffer, nvsp.TypeRevokeSendBuffer:
-		return nil, s.revoke(t, p.Payload)
-	case nvsp.TypeSendRNDISPacket:
-		return s.transfer(p)
+		return nil, s.revoke(t, b)
 	case nvsp.TypeSwitchDataPath:
 		s.report(RuleOrder, "data path switched, there is no virtual function")
 		return nvsp.SwitchDataPath{}.AppendTo(nil), nil
-	case nvsp.TypeSubChannel: // one queue is all there is
-		return nvsp.SubChannel{First: uint32(nvsp.StatusFailure)}.AppendTo(nil), nil
 	case nvsp.TypeOIDQueryEx:
 		return nvsp.OIDQueryExComplete{Status: uint32(rndis.StatusNotSupported)}.AppendTo(nil), nil
 	}

@@ -20,26 +20,30 @@ const (
 
 // transfer takes RNDIS messages of the guest's: a section of the send buffer, the
 // pages of a GPA-direct packet, or the one before the other.
-func (s *session) transfer(p vmbus.Packet) ([]byte, error) {
+func (q *queue) transfer(p vmbus.Packet) ([]byte, error) {
 	m, err := nvsp.DecodeSendRNDISPacket(p.Payload)
 	if err != nil {
 		return nil, broken(RuleMessage, "%v", err)
 	}
-	if s.state != ready {
+	s := q.s
+	if q.index == 0 && s.state != ready {
 		return nil, broken(RuleOrder, "RNDIS message before the receive buffer")
 	}
 	status := nvsp.StatusSuccess
-	if b, err := s.collect(m, p.Buffers); err != nil {
+	if b, err := q.collect(m, p.Buffers); err != nil {
 		s.report(RuleSection, "%v", err)
 		status = nvsp.StatusInvalidRNDISPacket
 	} else {
 		switch m.ChannelType {
 		case nvsp.ChannelData:
 			s.nic.stats.fromGuestTransfers.Add(1)
-			if !s.packets(b) {
+			if !q.packets(b) {
 				status = nvsp.StatusInvalidRNDISPacket
 			}
 		case nvsp.ChannelControl:
+			if q.index != 0 {
+				return nil, broken(RuleOrder, "RNDIS control message on a sub-channel")
+			}
 			if err := s.control(b); err != nil {
 				return nil, err
 			}
@@ -52,7 +56,10 @@ func (s *session) transfer(p vmbus.Packet) ([]byte, error) {
 }
 
 // collect copies what a transfer names; the copy is valid until the next one.
-func (s *session) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byte, error) {
+func (q *queue) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byte, error) {
+	s := q.s
+	s.sendMu.RLock() // the send buffer stays ours
+	defer s.sendMu.RUnlock()
 	size := 0
 	section := m.SectionIndex != nvsp.NoSection
 	if section {
@@ -67,13 +74,13 @@ func (s *session) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byt
 			return nil, fmt.Errorf("transfer of more than %d bytes", maxTransfer)
 		}
 	}
-	if cap(s.scratch) < size {
-		s.scratch = make([]byte, size)
+	if cap(q.scratch) < size {
+		q.scratch = make([]byte, size)
 	}
-	out := s.scratch[:size]
+	out := q.scratch[:size]
 	at := 0
 	if section {
-		s.ch.RecordMemory(false, s.send, int(m.SectionIndex)*sectionSize, int(m.SectionSize))
+		q.ch.RecordMemory(false, s.send, int(m.SectionIndex)*sectionSize, int(m.SectionSize))
 		at, _ = s.send.Ranges[0].ReadAt(out[:m.SectionSize], int(m.SectionIndex)*sectionSize)
 	}
 	for _, b := range buffers {
@@ -85,7 +92,8 @@ func (s *session) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byt
 
 // packets takes RNDIS packet messages, one after another. After a malformed one the
 // place of the next is not known: the rest is dropped.
-func (s *session) packets(b []byte) (ok bool) {
+func (q *queue) packets(b []byte) (ok bool) {
+	s := q.s
 	if !s.initialized.Load() {
 		s.report(RuleRNDISOrder, "frames before Initialize")
 		s.nic.stats.fromGuestBad.Add(1)
@@ -101,7 +109,7 @@ func (s *session) packets(b []byte) (ok bool) {
 			s.badFrame(RuleRNDIS, err)
 			return false
 		}
-		if err := s.packet(h.Type, msg); err != nil {
+		if err := q.packet(h.Type, msg); err != nil {
 			s.badFrame(RuleRNDIS, err)
 			ok = false
 		}
@@ -116,7 +124,7 @@ func (s *session) badFrame(rule string, err error) {
 }
 
 // packet takes one RNDIS packet message, a private copy.
-func (s *session) packet(t rndis.Type, msg []byte) error {
+func (q *queue) packet(t rndis.Type, msg []byte) error {
 	if t != rndis.TypePacket {
 		return fmt.Errorf("RNDIS message %d among packets", t)
 	}
@@ -136,12 +144,11 @@ func (s *session) packet(t rndis.Type, msg []byte) error {
 	if err != nil {
 		return err
 	}
-	if rule, err := s.checkFrame(frame, info); err != nil {
-		s.badFrame(rule, err)
-		return nil // well-formed, as RNDIS goes
+	q.s.nic.channels[q.index].fromGuest.Add(1)
+	if rule, err := q.s.sendFrame(frame, info); err != nil {
+		q.s.badFrame(rule, err)
 	}
-	s.forward(frame, info)
-	return nil
+	return nil // well-formed, as RNDIS goes
 }
 
 // ppis is what a packet message says beside the frame.
@@ -177,23 +184,46 @@ func readPPIs(area []byte) (p ppis, err error) {
 	return p, nil
 }
 
-// checkFrame checks a frame against what the card agreed to, and fills in the
-// checksums that the guest left to the card.
-func (s *session) checkFrame(frame []byte, info ppis) (rule string, err error) {
+// sendFrame checks a frame against what the card agreed to, does what the guest left to
+// the card, and hands it to the network.
+func (s *session) sendFrame(frame []byte, info ppis) (rule string, err error) {
 	s.mu.Lock()
 	mtu, offload := s.mtu, s.offload
 	s.mu.Unlock()
+	longest := mtu
+	if info.lso != 0 {
+		longest = ethernetHeader + maxLSO
+	}
 	switch {
-	case len(frame) < ethernetHeader || len(frame) > mtu:
-		return RuleFrame, fmt.Errorf("frame of %d bytes, allowed are %d to %d", len(frame), ethernetHeader, mtu)
+	case len(frame) < ethernetHeader || len(frame) > longest:
+		return RuleFrame, fmt.Errorf("frame of %d bytes, allowed are %d to %d", len(frame), ethernetHeader, longest)
 	case [6]byte(frame[6:]) != s.nic.opt.MAC:
 		return RuleFrame, fmt.Errorf("frame from %x, the card is %x", frame[6:12], s.nic.opt.MAC)
 	case info.lso != 0:
-		return RuleOffload, fmt.Errorf("large send offload, which is not offered")
+		return RuleOffload, s.sendLarge(frame, info, offload, mtu)
 	case info.checksum != 0:
-		return RuleOffload, finishChecksums(frame, info.checksum, offload)
+		if err := finishChecksums(frame, info.checksum, offload); err != nil {
+			return RuleOffload, err
+		}
 	}
+	s.forward(frame, info)
 	return "", nil
+}
+
+// sendLarge hands a large TCP frame to the network, in segments unless it takes it
+// as it is.
+func (s *session) sendLarge(frame []byte, info ppis, on rndis.Offload, mtu int) error {
+	l, err := parseLarge(frame, info.lso, on, mtu)
+	if err != nil {
+		return err
+	}
+	if s.nic.opt.Uncut {
+		l.finish(frame)
+		s.forward(frame, info)
+		return nil
+	}
+	l.cut(frame, func(segment []byte) { s.forward(segment, info) })
+	return nil
 }
 
 // forward hands a frame to the network.
@@ -208,5 +238,7 @@ func (s *session) forward(frame []byte, info ppis) {
 	}
 	n.stats.fromGuest.Add(1)
 	n.stats.fromGuestBytes.Add(uint64(len(frame)))
+	n.transmitMu.Lock()
+	defer n.transmitMu.Unlock()
 	n.opt.Network.Transmit(frame)
 }
