@@ -172,7 +172,10 @@ func TestSubChannelRules(t *testing.T) {
 		rule, name string
 		do         func(g *raw)
 	}{
-		{netvsp.RuleOrder, "before the receive buffer", func(g *raw) { g.call(init5, initDone); g.call("85000000 01000000 01000000", "85000000 02000000 00000000") }},
+		{netvsp.RuleOrder, "before the receive buffer", func(g *raw) {
+			g.call(init5, initDone)
+			g.call("85000000 01000000 01000000", "85000000 02000000 00000000")
+		}},
 		{netvsp.RuleOrder, "twice", func(g *raw) {
 			g.negotiate(true)
 			g.subChannels(1)
