@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 var le = binary.LittleEndian
@@ -57,6 +58,9 @@ type program struct {
 	claim   uint32   // end of what firmware is to load, page aligned
 	end     uint32   // end of memory as linked, page aligned
 	relocs  []uint32 // places of 8-byte words that hold a linked address
+
+	linuxEntry, pvhEntry uint32 // 0 where there is none
+	tables               uint64 // address of the page tables before base, 0: none
 }
 
 // segment is a part of memory; the contents may be shorter than size.
@@ -173,7 +177,16 @@ func (p *program) readSymbols(f *elf.File) error {
 		return unfit("its symbol table cannot be read (link without -s): %v", err)
 	}
 	for _, s := range symbols {
-		switch s.Name {
+		switch name := strings.TrimSuffix(s.Name, ".abi0"); name {
+		case linuxEntry, pvhEntry:
+			if s.Value < p.base+pageSize || s.Value >= p.base+uint64(p.text.end()) {
+				return unfit("%s is not in its text", name)
+			}
+			if name == pvhEntry {
+				p.pvhEntry = p.rel(s.Value)
+			} else {
+				p.linuxEntry = p.rel(s.Value)
+			}
 		case runtimeEntry:
 			if s.Value < p.base || s.Value >= p.base+uint64(p.text.end()) {
 				return unfit("%s is not in its text", runtimeEntry)

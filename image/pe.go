@@ -42,6 +42,7 @@ func (p *program) describe() {
 		uint64(p.claim),
 		uint64(p.end),
 		uint64(p.runtime),
+		p.tables,
 	}
 	at := p.info - p.data.start
 	for i, w := range words {

@@ -108,6 +108,26 @@ var importRules = []importRule{
 		why:      "the firmware's layer stands on mem and ring0",
 	},
 	{
+		packages: []string{"runtime/handover"},
+		only:     []string{"unsafe", "hvgo/internal/wire/direct"},
+		why:      "it reads what the host wrote, and runs under go test",
+	},
+	{
+		packages: []string{"runtime/acpi"},
+		only:     []string{"encoding/binary", "hvgo/runtime/handover", "hvgo/runtime/ring0"},
+		why:      "reading tables runs under go test; ports are ring0's",
+	},
+	{
+		packages: []string{"runtime/rtc"},
+		only:     []string{"hvgo/runtime/efi", "hvgo/runtime/ring0"},
+		why:      "a clock behind two ports, whose time has the form of EFI's",
+	},
+	{
+		packages: []string{"runtime/power"},
+		only:     []string{"hvgo/runtime/acpi", "hvgo/runtime/efi", "hvgo/runtime/ring0", "hvgo/runtime/serial"},
+		why:      "the machine's end stands on the ways to it",
+	},
+	{
 		packages: []string{"runtime/sched"},
 		only:     []string{"unsafe", "hvgo/hv", "hvgo/runtime/mem", "hvgo/runtime/ring0"},
 		why:      "threads stand on hv, mem and ring0",
@@ -116,7 +136,7 @@ var importRules = []importRule{
 		packages: []string{"runtime/trap"},
 		only: []string{
 			"unsafe", "golang.org/x/sys/unix", "hvgo/internal/wire/tlfs", "hvgo/hv", "hvgo/runtime/efi", "hvgo/runtime/linux",
-			"hvgo/runtime/mem", "hvgo/runtime/ring0", "hvgo/runtime/sched", "hvgo/runtime/serial",
+			"hvgo/runtime/mem", "hvgo/runtime/power", "hvgo/runtime/ring0", "hvgo/runtime/sched", "hvgo/runtime/serial",
 		},
 		why: "the entries stand on all other layers, but not on boot",
 	},

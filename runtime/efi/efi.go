@@ -43,21 +43,23 @@ func Call(fn uintptr, a, b, c, d, e uint64) uint64 { return call(fn, a, b, c, d,
 //go:nosplit
 func SetReset(service uintptr, cr3 uint64) { resetSystem, identity = service, uintptr(cr3) }
 
-// Reset ends the machine. Where the firmware does not, it halts for ever.
+// Reset ends the machine. It returns where there is no such firmware, and halts for
+// ever where the firmware does nothing: our memory may not be mapped any more.
 //
 //go:nosplit
 func Reset(kind, status uint64) {
 	ring0.Cli()
-	if resetSystem != 0 {
-		if identity != 0 {
-			// Go code looks at -8(FS) behind each call of assembly; the
-			// thread's own word is not mapped where firmware runs.
-			ring0.Wrmsr(ring0.MSRFSBase, uint64(uintptr(unsafe.Pointer(&tls))+8))
-			shareUpperHalf()
-			ring0.SetCR3(uint64(identity))
-		}
-		call(resetSystem, kind, status, 0, 0, 0)
+	if resetSystem == 0 {
+		return
 	}
+	if identity != 0 {
+		// Go code looks at -8(FS) behind each call of assembly; the
+		// thread's own word is not mapped where firmware runs.
+		ring0.Wrmsr(ring0.MSRFSBase, uint64(uintptr(unsafe.Pointer(&tls))+8))
+		shareUpperHalf()
+		ring0.SetCR3(uint64(identity))
+	}
+	call(resetSystem, kind, status, 0, 0, 0)
 	ring0.StopForever()
 }
 

@@ -39,6 +39,12 @@ func In8(port uint16) uint8
 // Out8 writes a byte to an I/O port.
 func Out8(port uint16, value uint8)
 
+// In16 reads a word from an I/O port.
+func In16(port uint16) uint16
+
+// Out16 writes a word to an I/O port.
+func Out16(port uint16, value uint16)
+
 // OutBytes writes n bytes from p to an I/O port with one REP OUTSB, which a
 // hypervisor serves in one exit.
 //

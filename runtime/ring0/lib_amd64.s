@@ -64,6 +64,19 @@ TEXT ·Out8(SB),NOSPLIT,$0-3
 	OUTB
 	RET
 
+TEXT ·In16(SB),NOSPLIT,$0-10
+	MOVW port+0(FP), DX
+	XORL AX, AX
+	INW
+	MOVW AX, ret+8(FP)
+	RET
+
+TEXT ·Out16(SB),NOSPLIT,$0-4
+	MOVW port+0(FP), DX
+	MOVW value+2(FP), AX
+	OUTW
+	RET
+
 TEXT ·OutBytes(SB),NOSPLIT,$0-24
 	MOVW port+0(FP), DX
 	MOVQ p+8(FP), SI

@@ -8,8 +8,8 @@ import (
 
 	"github.com/hvgo/hvgo/hv"
 	"github.com/hvgo/hvgo/internal/wire/tlfs"
-	"github.com/hvgo/hvgo/runtime/efi"
 	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/power"
 	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/serial"
 )
@@ -63,15 +63,10 @@ func powerOff(status uint64) {
 		hv.Crash(crashSignature, status, 0, crashText, uint64(n))
 	}
 	hv.Shutdown()
-	switch {
-	case status == 0 && Restart:
-		efi.Reset(efi.Cold, efi.Success)
-	case status == 0:
-		efi.Reset(efi.Shutdown, efi.Success)
-	default:
-		efi.Reset(efi.Shutdown, efi.Aborted)
+	if status == 0 && Restart {
+		power.Restart()
 	}
-	ring0.StopForever()
+	power.Off(status == 0)
 }
 
 // unloadVMBus tells the host to forget us, and waits a moment for its answer.
