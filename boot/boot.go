@@ -6,13 +6,12 @@ package boot
 import (
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/hvgo/hvgo/drivers/balloon"
 	"github.com/hvgo/hvgo/drivers/ic"
 	"github.com/hvgo/hvgo/drivers/netvsc"
 	"github.com/hvgo/hvgo/drivers/storvsc"
@@ -47,9 +46,9 @@ func Start() {
 		busy := uint64(hv.Now()-Machine.Started) - sched.IdleNS
 		return time.Duration(busy), 0, mem.Resident() * mem.PageSize
 	}
-	limitMemory()
 	firmwareTablesToFiles()
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	m.limit.start()
 	m.startNetwork()
 	if err := m.connect(); err != nil {
 		say("VMBus: %v: no disks and no network", err)
@@ -57,14 +56,6 @@ func Start() {
 	}
 	m.attach()
 	say("ready after %d ms", time.Duration(hv.Now()-Machine.Started).Milliseconds())
-}
-
-// limitMemory makes the collector work harder before memory runs out. A limit
-// of the program's own (GOMEMLIMIT, debug.SetMemoryLimit) stands.
-func limitMemory() {
-	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(int64(mem.Free() * mem.PageSize / 10 * 9))
-	}
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "hvgo: "+format+"\n", args...) }
@@ -75,6 +66,7 @@ type machine struct {
 	p     *platform
 	bus   *vmbus.Bus
 	stack *netstack.Stack
+	limit memoryLimit
 
 	leased <-chan struct{} // closed when there is an address
 
@@ -82,6 +74,7 @@ type machine struct {
 	controllers []*storvsc.Controller
 	nic         *netvsc.NIC
 	shutdown    *ic.Shutdown
+	balloon     *balloon.Balloon
 }
 
 // startNetwork makes the network stack, with the loopback interface only.
@@ -136,6 +129,7 @@ func (m *machine) attach() {
 		m.mu.Unlock()
 		break // there is one
 	}
+	m.attachMemory()
 	var wg sync.WaitGroup
 	wg.Go(m.attachDisks)
 	wg.Go(m.attachNetwork)
@@ -249,6 +243,9 @@ func (m *machine) stop() {
 		}
 		if m.shutdown != nil {
 			m.shutdown.Close()
+		}
+		if m.balloon != nil {
+			m.balloon.Close()
 		}
 		if m.bus.Unload() == nil {
 			trap.VMBusConnection = 0

@@ -288,5 +288,9 @@ func (c *Channel) Report(format string, args ...any) {
 	c.server.report(RuleDevice, format, args...)
 }
 
+// Memory returns the guest's RAM, for devices that the guest tells page numbers in
+// messages of their own.
+func (c *Channel) Memory() Memory { return c.server.vm.Memory() }
+
 // Log returns the server's log, for devices.
 func (c *Channel) Log() *slog.Logger { return c.server.log }

@@ -85,3 +85,19 @@ func (m *Memory) Bytes(gpa, n uint64) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("guest address %#x, %d bytes: %w", gpa, n, ErrNotRAM)
 }
+
+// Discard gives the memory of the n bytes at gpa, whole pages, back to the system. The
+// guest finds zeros there; memory is taken anew when they are touched.
+func (m *Memory) Discard(gpa, n uint64) error {
+	b, err := m.Bytes(gpa, n)
+	if err != nil || n == 0 {
+		return err
+	}
+	if gpa%PageSize != 0 || n%PageSize != 0 {
+		return fmt.Errorf("discard %d bytes at guest address %#x: not whole pages", n, gpa)
+	}
+	if err := unix.Madvise(b, unix.MADV_REMOVE); err != nil {
+		return fmt.Errorf("discard %d bytes at guest address %#x: %w", n, gpa, err)
+	}
+	return nil
+}

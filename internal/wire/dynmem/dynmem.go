@@ -80,9 +80,9 @@ type Version uint32
 
 // Versions that were released, and the Windows that brought them.
 const (
-	Version0_3 Version = 0<<16 | 3 // Windows 7
-	Version1_0 Version = 1<<16 | 0 // Windows 8
-	Version2_0 Version = 2<<16 | 0 // Windows 10
+	Version0_3 Version = 0x0000_0003 // Windows 7
+	Version1_0 Version = 0x0001_0000 // Windows 8
+	Version2_0 Version = 0x0002_0000 // Windows 10
 )
 
 // String gives "major.minor".
