@@ -52,7 +52,7 @@ func TestDisk(t *testing.T) {
 }
 
 // newDisk makes an empty raw disk.
-func newDisk(t *testing.T, path string) guest.Block {
+func newDisk(t testing.TB, path string) guest.Block {
 	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
