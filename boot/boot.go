@@ -37,8 +37,8 @@ func Start() {
 	if !trap.Booted {
 		return
 	}
-	say("Hyper-V %d.%d.%d, %d MiB, clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
-		Machine.MemoryBytes>>20, hv.TimeSource(), hv.TimerMode())
+	say("Hyper-V %d.%d.%d, %d MiB, processors: %d (1 used), clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
+		mib(Machine.MemoryBytes), Machine.Processors, hv.TimeSource(), hv.TimerMode())
 	linux.Uptime = func() time.Duration { return time.Duration(hv.Now()) }
 	linux.Threads = func() int { return int(sched.Alive()) }
 	linux.CPUTime = func() (user, system time.Duration, maxRSS uint64) {

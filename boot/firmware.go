@@ -57,7 +57,8 @@ type descriptor struct {
 var Machine struct {
 	RSDP, SMBIOS uint64 // physical addresses, 0 where there is none
 	SeedSources  uint32 // bits: 1 firmware, 2 RDSEED, 4 RDRAND
-	MemoryBytes  uint64 // RAM that is usable now
+	MemoryBytes  uint64 // all RAM, also what the firmware keeps
+	Processors   uint32 // that are enabled; hvgo uses one. 0 if unknown
 	LoadAddress  uintptr
 	Started      int64 // reference time of the guest's start, in ns
 }
@@ -160,17 +161,27 @@ var memoryMap struct {
 	bytes, perEntry uintptr
 }
 
+// readMap gets the memory map, and the key by which the firmware knows this
+// reading of it. Without one the map is empty.
+func (fw *firmware) readMap() (key uintptr, ok bool) {
+	var version uint32
+	memoryMap.bytes = mapBytes
+	status := efi.Call(word(fw.boot+bootGetMemoryMap), uint64(uintptr(unsafe.Pointer(&memoryMap.bytes))),
+		uint64(uintptr(unsafe.Pointer(&memoryMap.buffer))), uint64(uintptr(unsafe.Pointer(&key))),
+		uint64(uintptr(unsafe.Pointer(&memoryMap.perEntry))), uint64(uintptr(unsafe.Pointer(&version))))
+	if status != efi.Success || memoryMap.bytes > mapBytes || memoryMap.perEntry < unsafe.Sizeof(descriptor{}) {
+		memoryMap.bytes = 0
+		return 0, false
+	}
+	return key, true
+}
+
 // leave gets the memory map and exits boot services (UEFI 2.10, 7.4.6). The
 // firmware refuses when the map changed since it was read: read it again.
 func (fw *firmware) leave() bool {
 	for range 8 {
-		var key uintptr
-		var version uint32
-		memoryMap.bytes = mapBytes
-		status := efi.Call(word(fw.boot+bootGetMemoryMap), uint64(uintptr(unsafe.Pointer(&memoryMap.bytes))),
-			uint64(uintptr(unsafe.Pointer(&memoryMap.buffer))), uint64(uintptr(unsafe.Pointer(&key))),
-			uint64(uintptr(unsafe.Pointer(&memoryMap.perEntry))), uint64(uintptr(unsafe.Pointer(&version))))
-		if status != efi.Success || memoryMap.bytes > mapBytes || memoryMap.perEntry < unsafe.Sizeof(descriptor{}) {
+		key, ok := fw.readMap()
+		if !ok {
 			return false
 		}
 		if efi.Call(word(fw.boot+bootExit), uint64(fw.handle), uint64(key), 0, 0, 0) == efi.Success {

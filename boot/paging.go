@@ -35,7 +35,6 @@ func takeMemory(types uint32) {
 			continue
 		}
 		from = max(from, lowest)
-		Machine.MemoryBytes += to - from
 		if to <= image || from >= end {
 			mem.AddExtent(from, to-from)
 			continue

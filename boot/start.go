@@ -39,6 +39,9 @@ func start(handle, table uintptr) {
 	fw := firmware{handle, table, word(table + sysBoot), word(table + sysRuntime)}
 	efi.SetReset(word(fw.runtime+rtReset), 0)
 	efi.Call(word(fw.boot+bootSetWatchdog), 0, 0, 0, 0, 0)
+	fw.tables()
+	fw.readMap()
+	survey()
 
 	hv.Detect(&hv.Host)
 	if missing := hv.Host.Missing(); missing != "" {
@@ -47,7 +50,6 @@ func start(handle, table uintptr) {
 	if !ring0.HasXSAVE() {
 		refuse(&fw, "no XSAVE (CPUID.1:ECX bit 26 is clear)")
 	}
-	fw.tables()
 	fw.seed()
 	if !addEntropy() {
 		refuse(&fw, "no source of random numbers (no EFI_RNG_PROTOCOL, no RDSEED, no RDRAND)")
@@ -126,6 +128,10 @@ func refuse(fw *firmware, why string) {
 			say(interfaceName())
 			say("\"")
 		}
+		say("\nhvgo: the firmware reports ")
+		say(decimal(mib(Machine.MemoryBytes)))
+		say(" MiB of memory, enabled processors: ")
+		say(decimal(uint64(Machine.Processors)))
 		say("\nhvgo: start it on Hyper-V as a Generation 2 machine, or with hvgo run\n")
 	}
 	efi.Reset(efi.Shutdown, efi.Aborted)

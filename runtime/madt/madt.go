@@ -1,0 +1,102 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package madt counts a machine's processors in its ACPI tables, where they lie in
+// memory: before there is a Go runtime, so that nothing here allocates.
+//
+//	RSDP -> XSDT -> MADT: [type|length|...] [type|length|...] ...
+package madt
+
+import "github.com/hvgo/hvgo/runtime/ring0"
+
+// What the tables may hold at most, so that a wrong length costs nothing.
+const (
+	maxTable   = 1 << 20
+	maxTables  = 256
+	sdtHeader  = 36
+	rsdpLength = 36
+)
+
+// Signatures of ACPI tables and offsets in them (ACPI 6.5, 5.2.5, 5.2.6, 5.2.8 and
+// 5.2.12).
+const (
+	sigRSDP = 0x2052545020445352 // "RSD PTR "
+	sigXSDT = 0x54445358
+	sigMADT = 0x43495041 // "APIC"
+
+	rsdpXSDT      = 24
+	sdtLength     = 4
+	madtFirst     = 44
+	madtAPIC      = 0 // processor local APIC: 8 bytes, flags at 4
+	madtX2APIC    = 9 // processor local x2APIC: 16 bytes, flags at 8
+	madtIsEnabled = 1
+)
+
+// Range is physical memory that may be read, from Start up to, not including, End.
+type Range struct{ Start, End uint64 }
+
+// ram is all there is of it.
+type ram []Range
+
+// has tells whether n bytes at pa are memory.
+func (r ram) has(pa, n uintptr) bool {
+	for i := range r {
+		if at := uint64(pa) - r[i].Start; uint64(pa) >= r[i].Start && uint64(pa) < r[i].End {
+			return uint64(n) <= r[i].End-r[i].Start-at
+		}
+	}
+	return false
+}
+
+// Processors counts the enabled local APICs of the MADT that the RSDP leads to; 0
+// when there is none. Addresses are physical, and mapped one to one.
+func Processors(rsdp uint64, memory []Range) uint32 {
+	r, at := ram(memory), uintptr(rsdp)
+	if at == 0 || !r.has(at, rsdpLength) || word(at) != sigRSDP {
+		return 0
+	}
+	xsdt := word(at + rsdpXSDT)
+	n := r.table(xsdt, sigXSDT)
+	for i := uintptr(sdtHeader); i+8 <= n && i < sdtHeader+8*maxTables; i += 8 {
+		madt := word(xsdt + i)
+		if length := r.table(madt, sigMADT); length != 0 {
+			return enabledAPICs(madt, length)
+		}
+	}
+	return 0
+}
+
+// table gives the bytes of the table at pa, 0 if it is none of that signature.
+func (r ram) table(pa uintptr, signature uint32) uintptr {
+	if !r.has(pa, sdtHeader) || half(pa) != signature {
+		return 0
+	}
+	n := uintptr(half(pa + sdtLength))
+	if n < sdtHeader || n > maxTable || !r.has(pa, n) {
+		return 0
+	}
+	return n
+}
+
+func enabledAPICs(madt, length uintptr) (count uint32) {
+	for at := uintptr(madtFirst); at+2 <= length; {
+		kind, n := octet(madt+at), uintptr(octet(madt+at+1))
+		if n < 2 || at+n > length {
+			return count
+		}
+		switch {
+		case kind == madtAPIC && n >= 8:
+			count += half(madt+at+4) & madtIsEnabled
+		case kind == madtX2APIC && n >= 16:
+			count += half(madt+at+8) & madtIsEnabled
+		}
+		at += n
+	}
+	return count
+}
+
+func half(p uintptr) uint32 { return *(*uint32)(ring0.Pointer(p)) }
+
+func octet(p uintptr) byte { return *(*byte)(ring0.Pointer(p)) }
+
+func word(p uintptr) uintptr { return *(*uintptr)(ring0.Pointer(p)) }
