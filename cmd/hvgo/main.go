@@ -59,6 +59,7 @@ func newRoot() *cobra.Command {
 	})
 	// Each file of this folder that has commands appends them here.
 	root.AddCommand(newBuildCmd())
+	root.AddCommand(newRecordCmd())
 	root.AddCommand(hostCommands()...)
 	return root
 }

@@ -14,7 +14,7 @@ import (
 
 // Limits of a Recorder whose Options do not say.
 const (
-	DefaultPayload = 512      // bytes
+	DefaultPayload = 1024     // bytes: RNDIS control messages are kept whole
 	DefaultLimit   = 64 << 20 // bytes
 )
 

@@ -13,8 +13,9 @@ import (
 	wire "github.com/hvgo/hvgo/internal/wire/vmbus"
 )
 
-// tape records a channel. Each thing is recorded before the other side can see it,
-// so that an answer never stands before its question.
+// tape records a channel. Messages and packets are recorded before the other side can
+// act on them, so that an answer never stands before its question; signals of the
+// guest's afterwards, with their outcome.
 type tape struct {
 	r       *record.Recorder
 	channel uint32
