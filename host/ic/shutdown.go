@@ -5,10 +5,8 @@ package ic
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/hvgo/hvgo/host/vmbus"
@@ -37,12 +35,11 @@ func (e *RefusedError) Error() string {
 //
 // Any state goes to closed when the guest closes the channel.
 type Shutdown struct {
-	mu        sync.Mutex
-	ch        *vmbus.Channel // nil unless ready
-	framework wireic.Version
-	message   wireic.Version
-	pending   chan error    // of the request that waits for an answer; capacity 1
-	changed   chan struct{} // closed at the next change of ch
+	mu       sync.Mutex
+	ch       *vmbus.Channel // nil unless ready
+	versions agreed
+	pending  chan error    // of the request that waits for an answer; capacity 1
+	changed  chan struct{} // closed at the next change of ch
 }
 
 var _ vmbus.Device = (*Shutdown)(nil)
@@ -52,20 +49,13 @@ func NewShutdown() *Shutdown { return &Shutdown{changed: make(chan struct{})} }
 
 // Offer is vmbus.Device.
 func (s *Shutdown) Offer() vmbus.Offer {
-	o := vmbus.Offer{
-		Interface: wire.InterfaceShutdown, Instance: wireic.ShutdownInstance,
-		Flags: wire.OfferEnumerateInterface | wire.OfferNamedPipe,
-	}
-	binary.LittleEndian.PutUint32(o.UserDefined[:], wire.PipeMessage)
-	return o
+	return offer(wire.InterfaceShutdown, wireic.ShutdownInstance)
 }
 
 // Serve is vmbus.Device.
 func (s *Shutdown) Serve(ctx context.Context, ch *vmbus.Channel) error {
 	defer s.set(nil)
-	n := wireic.Negotiate{Frameworks: wireic.FrameworkVersions, Messages: wireic.ShutdownVersions}
-	h := wireic.Header{Type: wireic.MsgNegotiate, Flags: wireic.FlagTransaction | wireic.FlagRequest}
-	if err := send(ctx, ch, h, n.AppendTo(nil)); err != nil {
+	if err := propose(ctx, ch, wireic.ShutdownVersions); err != nil {
 		return err
 	}
 	for {
@@ -89,27 +79,21 @@ func (s *Shutdown) Serve(ctx context.Context, ch *vmbus.Channel) error {
 	}
 }
 
-// negotiated takes the guest's choice: exactly one version of each kind, of ours.
+// negotiated takes the guest's choice.
 func (s *Shutdown) negotiated(ch *vmbus.Channel, body []byte) error {
-	n, err := wireic.DecodeNegotiate(body)
+	v, err := choice(body, wireic.ShutdownVersions)
 	if err != nil {
-		return vmbus.Broken("%v", err)
-	}
-	if len(n.Frameworks) != 1 || len(n.Messages) != 1 {
-		return vmbus.Broken("ic: guest chose %v and %v of our versions", n.Frameworks, n.Messages)
-	}
-	if !slices.Contains(wireic.FrameworkVersions, n.Frameworks[0]) || !slices.Contains(wireic.ShutdownVersions, n.Messages[0]) {
-		return vmbus.Broken("ic: guest chose versions %v and %v, which were not offered", n.Frameworks[0], n.Messages[0])
+		return err
 	}
 	s.mu.Lock()
 	if s.ch != nil {
 		s.mu.Unlock()
 		return vmbus.Broken("ic: versions chosen twice")
 	}
-	s.framework, s.message = n.Frameworks[0], n.Messages[0]
+	s.versions = v
 	s.mu.Unlock()
 	s.set(ch)
-	ch.Log().Debug("shutdown service is ready", "framework", n.Frameworks[0], "message", n.Messages[0])
+	ch.Log().Debug("shutdown service is ready", "framework", v.framework, "message", v.message)
 	return nil
 }
 
@@ -164,7 +148,7 @@ func (s *Shutdown) WaitReady(ctx context.Context) error {
 // (nil) or will not (RefusedError), not when it has stopped.
 func (s *Shutdown) RequestShutdown(ctx context.Context, force, restart bool) error {
 	s.mu.Lock()
-	ch, h := s.ch, wireic.Header{Framework: s.framework, Type: wireic.MsgShutdown, Message: s.message}
+	ch, h := s.ch, s.versions.header(wireic.MsgShutdown)
 	if ch == nil || s.pending != nil {
 		s.mu.Unlock()
 		if ch == nil {
@@ -183,7 +167,6 @@ func (s *Shutdown) RequestShutdown(ctx context.Context, force, restart bool) err
 	if restart {
 		m.Flags |= wireic.ShutdownRestart
 	}
-	h.Flags = wireic.FlagTransaction | wireic.FlagRequest
 	if err := send(ctx, ch, h, m.AppendTo(nil)); err != nil {
 		s.mu.Lock()
 		if s.pending == pending {
@@ -198,37 +181,4 @@ func (s *Shutdown) RequestShutdown(ctx context.Context, force, restart bool) err
 	case <-ctx.Done(): // the answer is still awaited: it must not be taken for a later request's
 		return fmt.Errorf("ic: no answer to the shutdown request: %w", context.Cause(ctx))
 	}
-}
-
-// send writes one message as a pipe packet.
-func send(ctx context.Context, ch *vmbus.Channel, h wireic.Header, body []byte) error {
-	h.Size = uint16(len(body))
-	b := wire.PipeHeader{Type: wire.PipeData, Length: uint32(wireic.HeaderSize + len(body))}.AppendTo(nil)
-	b = append(h.AppendTo(b), body...)
-	return ch.WritePacket(ctx, vmbus.OutPacket{Type: wire.PacketInBand, Payload: b})
-}
-
-// receive reads one message.
-func receive(ctx context.Context, ch *vmbus.Channel) (h wireic.Header, body []byte, err error) {
-	p, err := ch.ReadPacket(ctx)
-	if err != nil {
-		return h, nil, err
-	}
-	if p.Type != wire.PacketInBand {
-		return h, nil, vmbus.Broken("ic: packet of type %d", p.Type)
-	}
-	if p.WantsCompletion {
-		if err := ch.Complete(ctx, p.Transaction, nil); err != nil {
-			return h, nil, err
-		}
-	}
-	pipe, err := wire.DecodePipeHeader(p.Payload)
-	if err != nil || pipe.Type != wire.PipeData || pipe.Length > wireic.MaxMessageSize {
-		return h, nil, vmbus.Broken("ic: pipe packet of type %d with %d bytes: %v", pipe.Type, pipe.Length, err)
-	}
-	h, body, err = wireic.DecodeHeader(p.Payload[wire.PipeHeaderSize:][:pipe.Length])
-	if err != nil {
-		return h, nil, vmbus.Broken("%v", err)
-	}
-	return h, body, nil
 }

@@ -53,15 +53,22 @@ type raw struct {
 
 // newRaw makes a guest that has opened the channel and does nothing by itself.
 func newRaw(t testing.TB, broken bool) *raw {
+	s := NewShutdown()
+	g := newRawOf(t, broken, s)
+	g.s = s
+	return g
+}
+
+// newRawOf is newRaw for any service.
+func newRawOf(t testing.TB, broken bool, d vmbus.Device) *raw {
 	quiet := slog.New(slog.DiscardHandler)
 	m := loopback.New(t, loopback.Options{AllowBroken: broken, Host: vmbus.Options{Log: quiet}, Pages: 64})
-	s := NewShutdown()
-	m.Server.AddDevice(s)
+	m.Server.AddDevice(d)
 	bus, err := guest.Connect(m.Guest, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	offer := bus.Find(wire.InterfaceShutdown)[0]
+	offer := bus.Find(d.Offer().Interface)[0]
 	if offer.Flags != wire.OfferEnumerateInterface|wire.OfferNamedPipe || offer.UserDefined[0] != wire.PipeMessage {
 		t.Errorf("offer flags %#x, pipe type %d", offer.Flags, offer.UserDefined[0])
 	}
@@ -69,7 +76,7 @@ func newRaw(t testing.TB, broken bool) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &raw{t, m, s, ch, make(chan []byte, 10)}
+	g := &raw{t: t, m: m, ch: ch, in: make(chan []byte, 10)}
 	go ch.Serve(func(batch []guest.Packet) error {
 		for _, p := range batch {
 			g.in <- bytes.Clone(p.Payload)

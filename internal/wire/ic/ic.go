@@ -19,7 +19,7 @@
 //	guest -> host  SHUTDOWN, status
 //
 // Sources: OpenVMM's hyperv_ic_protocol as facts; sizes agree with Linux's
-// icmsg_hdr (20) and shutdown_msg_data (2060).
+// icmsg_hdr (20), shutdown_msg_data (2060) and heartbeat_msg_data (40).
 package ic
 
 import (

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 type codec struct {
@@ -32,6 +33,12 @@ func codecs() []codec {
 			func(b []byte) (any, error) { return DecodeNegotiate(b) }, n, 0},
 		{"Shutdown", "00000080 1e000000 01000000 6279" + strings.Repeat("00", 2046), s.AppendTo,
 			func(b []byte) (any, error) { return DecodeShutdown(b) }, s, ShutdownMinSize},
+		{"Heartbeat", "0800000000000000 01000000" + strings.Repeat("00", 28), Heartbeat{8, HeartbeatHealthy}.AppendTo,
+			func(b []byte) (any, error) { return DecodeHeartbeat(b) }, Heartbeat{8, HeartbeatHealthy}, HeartbeatMinSize},
+		{"Time", "0100000000000000 0200000000000000 0300000000000000 01 000000", Time{1, 2, 3, TimeSync}.AppendTo,
+			func(b []byte) (any, error) { return DecodeTime(b) }, Time{1, 2, 3, TimeSync}, TimeMinSize},
+		{"TimeV4", "0100000000000000 0200000000000000 02 03 04 0000000000", TimeV4{1, 2, TimeSample, 3, 4}.AppendTo,
+			func(b []byte) (any, error) { return DecodeTimeV4(b) }, TimeV4{1, 2, TimeSample, 3, 4}, TimeV4MinSize},
 	}
 }
 
@@ -79,6 +86,21 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestFileTime(t *testing.T) {
+	if v := FileTime(0); v != 0x019DB1DED53E8000 {
+		t.Errorf("1970 is %#x", v)
+	}
+	now := time.Date(2026, 7, 1, 2, 3, 4, 567_800, time.UTC).UnixNano()
+	if got, ok := UnixNano(FileTime(now)); got != now || !ok {
+		t.Errorf("%v becomes %v, %t", now, got, ok)
+	}
+	for _, v := range []uint64{0, 1 << 63, 1<<64 - 1} {
+		if got, ok := UnixNano(v); ok {
+			t.Errorf("%d is %d", v, got)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, c := range codecs() {
 		f.Add(c.enc(nil))
@@ -89,5 +111,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		DecodeNegotiate(b)
 		DecodeShutdown(b)
+		DecodeHeartbeat(b)
+		DecodeTime(b)
+		DecodeTimeV4(b)
 	})
 }
