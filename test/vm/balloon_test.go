@@ -1,0 +1,83 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package vm
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hvgo/hvgo/host/balloon"
+	"github.com/hvgo/hvgo/host/guest"
+	"github.com/hvgo/hvgo/host/machine"
+	"github.com/hvgo/hvgo/host/vmbus"
+	"github.com/hvgo/hvgo/host/vmm"
+)
+
+// pagesOf gives the pages of so many MiB.
+func pagesOf(size uint64) uint64 { return size * mib / vmm.PageSize }
+
+// withBalloon is a machine of 256 MiB that can give memory.
+func withBalloon(opt balloon.Options) (machine.Config, *balloon.Balloon) {
+	b := balloon.New(opt)
+	return machine.Config{Memory: 256 * mib, Devices: []vmbus.Device{b}}, b
+}
+
+// TestBalloon takes memory from a guest that serves, and gives it back: the guest
+// serves on all the while, and never touches a page that the host has.
+func TestBalloon(t *testing.T) {
+	disk, sum := dataDisk()
+	m, b := withBalloon(balloon.Options{Verify: true, MaxPages: pagesOf(256)})
+	v := boot(t, options{disks: []guest.Block{disk}, Config: guest.Config{Machine: m}})
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := b.WaitReports(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	url, client := v.publish(helloPort), newClient(t)
+	helloWorks(v, sum)
+	first := b.Guest()
+	if first.Status.Available < pagesOf(128) || first.Status.Available > pagesOf(256) ||
+		first.Status.Committed < first.Capabilities.MinPages || first.Capabilities.MinPages < pagesOf(64) {
+		t.Errorf("the guest says of itself: %+v", first)
+	}
+	before := v.Figures().Memory
+	if n, err := b.Inflate(ctx, uint32(pagesOf(64))); err != nil || n != pagesOf(64) {
+		t.Fatalf("%d pages, %v", n, err)
+	}
+	echoBodies(t, client, url)
+	for round := range 3 {
+		if n, err := b.Deflate(ctx, pagesOf(16)); err != nil || n != pagesOf(16) {
+			t.Fatalf("round %d: %d pages back, %v", round, n, err)
+		}
+		echoBodies(t, client, url)
+		if n, err := b.Inflate(ctx, uint32(pagesOf(16))); err != nil || n != pagesOf(16) {
+			t.Fatalf("round %d: %d pages, %v", round, n, err)
+		}
+	}
+	// All that the guest does not need: it keeps its floor.
+	rest, err := b.Inflate(ctx, ^uint32(0))
+	if err != nil || rest == 0 {
+		t.Fatalf("%d pages, %v", rest, err)
+	}
+	if err := b.WaitReports(ctx, b.Guest().Reports+2); err != nil {
+		t.Fatal(err)
+	}
+	small := b.Guest()
+	if small.Held != pagesOf(64)+rest || small.Status.Available+pagesOf(8) < small.Capabilities.MinPages {
+		t.Errorf("with all that it gives: %+v", small)
+	}
+	echoBodies(t, client, url)
+	t.Logf("%d MiB in use before, %d MiB with %d MiB at the host", before/mib, v.Figures().Memory/mib, small.Held/pagesOf(1))
+	if n, err := b.Deflate(ctx, small.Held); err != nil || n != small.Held {
+		t.Fatalf("%d pages back, %v", n, err)
+	}
+	helloWorks(v, sum)
+	if err := b.WaitReports(ctx, b.Guest().Reports+2); err != nil {
+		t.Fatal(err)
+	}
+	if last := b.Guest(); last.Held != 0 || last.Status.Available+pagesOf(32) < first.Status.Available {
+		t.Errorf("at first %+v, at last %+v", first.Status, last.Status)
+	}
+	v.shutDown()
+}
