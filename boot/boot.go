@@ -46,6 +46,9 @@ func Start() {
 		busy := uint64(hv.Now()-Machine.Started) - sched.IdleNS
 		return time.Duration(busy), 0, mem.Resident() * mem.PageSize
 	}
+	if handed.Line.Cut {
+		say("the command line is longer than %d bytes: the words behind that are left out", len(handed.Line.Text))
+	}
 	firmwareTablesToFiles()
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	m.limit.start()

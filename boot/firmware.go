@@ -21,6 +21,7 @@ const (
 	sysTables     = 112
 
 	bootGetMemoryMap   = 56
+	bootHandleProtocol = 152
 	bootExit           = 232
 	bootSetWatchdog    = 256
 	bootLocateProtocol = 320
@@ -29,6 +30,8 @@ const (
 	rtReset   = 104
 
 	conOutputString = 8
+	imageOptionsLen = 48 // 4 bytes (loaded image, 9.1)
+	imageOptions    = 56
 	rngGetRNG       = 8
 )
 
@@ -69,6 +72,15 @@ type firmware struct {
 	boot, runtime uintptr
 }
 
+// open readies the way out, and reads what does not change.
+func (fw *firmware) open() {
+	efi.SetReset(word(fw.runtime+rtReset), 0)
+	efi.Call(word(fw.boot+bootSetWatchdog), 0, 0, 0, 0, 0)
+	fw.tables()
+	fw.readMap()
+	fw.loadOptions()
+}
+
 //go:nosplit
 func word(p uintptr) uintptr { return *(*uintptr)(ring0.Pointer(p)) }
 
@@ -102,6 +114,7 @@ var (
 	guidACPI2   = guid{0x11d3e4f18868e871, 0x81883cc7800022bc} // 8868e871-e4f1-11d3-bc22-0080c73c8881
 	guidSMBIOS3 = guid{0x4a2c9794f2fd1544, 0x94e320cfbbe52e99} // f2fd1544-9794-4a2c-992e-e5bbcf20e394
 	guidSMBIOS  = guid{0x11d32d88eb9d2d31, 0x4dc13f279000169a} // eb9d2d31-2d88-11d3-9a16-0090273fc14d
+	guidImage   = guid{0x11d295625b1b31a1, 0x3b7269c9a0003f8e} // 5b1b31a1-9562-11d2-8e3f-00a0c969723b
 	guidRNG     = guid{0x433deade3152bca5, 0x441f29dc1cc02e86} // 3152bca5-eade-433d-862e-c01cdc291f44
 )
 
@@ -121,6 +134,24 @@ func (fw *firmware) tables() {
 		}
 	}
 }
+
+// loadOptions takes the command line, UTF-16 text, from EFI_LOADED_IMAGE_PROTOCOL.
+func (fw *firmware) loadOptions() {
+	var image uintptr
+	status := efi.Call(word(fw.boot+bootHandleProtocol), uint64(fw.handle), uint64(uintptr(unsafe.Pointer(&guidImage))),
+		uint64(uintptr(unsafe.Pointer(&image))), 0, 0)
+	if status != efi.Success || image == 0 {
+		return
+	}
+	n, at := uint32(word(image+imageOptionsLen)), word(image+imageOptions)
+	if n == 0 || at == 0 || n > maxOptions {
+		return
+	}
+	handed.Line.FromUTF16(unsafe.Slice((*byte)(ring0.Pointer(at)), n))
+}
+
+// maxOptions bounds the load options, in bytes.
+const maxOptions = 64 << 10
 
 // seed asks for 64 random bytes, where the firmware has a generator.
 func (fw *firmware) seed() {

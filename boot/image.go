@@ -7,7 +7,7 @@ package boot
 const imageMagic = 0x4f464e494f475648
 
 // imageInfo is the image's description of itself. package image fills it in
-// when it makes the executable; all but the magic and the base are offsets
+// when it makes the executable; all but the magic and the addresses are offsets
 // from the base.
 var imageInfo = [16]uint64{imageMagic}
 
@@ -21,6 +21,9 @@ const (
 	infoDataStart  = 6
 	infoClaimedEnd = 7 // the firmware gave memory up to here
 	infoEnd        = 8 // the program's bss goes on to here
+
+	//lint:ignore U1000 entry_amd64.s uses it
+	infoTables = 10 // address of page tables that lie before the base; 0: there are none
 )
 
 // textAddress is where the program's text lies.

@@ -4,6 +4,7 @@
 package boot
 
 import (
+	"github.com/hvgo/hvgo/runtime/acpi"
 	"github.com/hvgo/hvgo/runtime/efi"
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
@@ -23,7 +24,7 @@ const lowest = 1 << 20
 // takeMemory gives mem the RAM of the memory map that is of the types of the
 // mask, but not the image itself.
 func takeMemory(types uint32) {
-	image := uint64(imageBase())
+	image := uint64(imageStart())
 	end := uint64(imageAt(infoClaimedEnd))
 	for i := uintptr(0); ; i++ {
 		d, ok := entryOf(i)
@@ -57,6 +58,15 @@ const (
 
 //go:nosplit
 func imageBase() uintptr { return textAddress() - uintptr(imageInfo[infoTextStart]) }
+
+// imageStart is where the image's memory begins: at its base, or at the page tables
+// before it.
+func imageStart() uintptr {
+	if imageInfo[infoTables] != 0 {
+		return uintptr(imageInfo[infoTables])
+	}
+	return imageBase()
+}
 
 // mapDirect maps all RAM at mem.DirectBase, not executable. The image's text
 // and read-only data are left out: nothing may write them there either.
@@ -197,9 +207,12 @@ func ownTables(resetSystem uintptr) string {
 	if root == 0 || !mapDirect(direct) || !mapImage() {
 		return "not enough memory for page tables"
 	}
-	firmware := firmwareTables()
-	if firmware == 0 {
-		return "not enough memory for the firmware's page tables"
+	mapTables(direct)
+	firmware := uint64(0)
+	if resetSystem != 0 {
+		if firmware = firmwareTables(); firmware == 0 {
+			return "not enough memory for the firmware's page tables"
+		}
 	}
 	const pcide, smep, smap = 1 << 17, 1 << 20, 1 << 21
 	ring0.Wrmsr(ring0.MSREFER, ring0.Rdmsr(ring0.MSREFER)|ring0.EFERNoExec)
@@ -209,5 +222,35 @@ func ownTables(resetSystem uintptr) string {
 	mem.SetLive()
 	takeMemory(freeSoon)
 	efi.SetReset(resetSystem, firmware)
+	mapRegisters()
 	return ""
+}
+
+// mapTables maps the ACPI tables that do not lie in RAM of the memory map, for reading.
+func mapTables(base uintptr) {
+	for i := range acpi.Host.N {
+		t := &acpi.Host.Tables[i]
+		for at := t.Address &^ (mem.PageSize - 1); at < t.Address+t.Size; at += mem.PageSize {
+			if _, _, ok := mem.Walk(base + uintptr(at)); !ok {
+				mem.MapKernel(base+uintptr(at), at, mem.PageSize, mem.NoExec)
+			}
+		}
+	}
+}
+
+// registersBase is where ACPI registers that lie in memory are mapped.
+const registersBase = 0xffff_d800_0000_0000
+
+func mapRegisters() {
+	for i := range acpi.Registers {
+		pa, ok := acpi.Host.InMemory(i)
+		if !ok || pa >= mem.MaxPhys {
+			continue
+		}
+		at := registersBase + uintptr(i)*2*mem.PageSize
+		page := pa &^ (mem.PageSize - 1)
+		if mem.MapKernel(at, page, 2*mem.PageSize, mem.Writable|mem.NoExec|mem.Uncached|mem.Small) {
+			acpi.Host.MappedAt(i, at+uintptr(pa-page))
+		}
+	}
 }

@@ -28,7 +28,8 @@ const (
 	atVDSO     = 33
 )
 
-// arguments and environment, each ended by a zero byte.
+// The program's name and what the environment holds behind the variables of the
+// command line, each ended by a zero byte.
 const (
 	argument    = "/init\x00"
 	environment = "HOME=/\x00PATH=/\x00TMPDIR=/tmp\x00"
@@ -48,42 +49,61 @@ func (p *pusher) word(v uintptr) {
 	ring0.CopyUser(p.sp, uintptr(unsafe.Pointer(&v)), 8)
 }
 
+// pointers pushes the addresses of texts that end with a zero byte each and lie one
+// behind another at at, the last one first. It gives their number.
+func (p *pusher) pointers(texts string, at uintptr) (n uintptr) {
+	for end := len(texts); end > 0; n++ {
+		end--
+		start := end
+		for start > 0 && texts[start-1] != 0 {
+			start--
+		}
+		p.word(at + uintptr(start))
+		end = start
+	}
+	return n
+}
+
 // processStack makes the first thread's stack and gives its stack pointer, 0
 // when there is no memory.
 func processStack(vdso uintptr, random *[16]byte) uintptr {
 	base, errno := mem.Mmap(0, firstStack, mem.ProtRead|mem.ProtWrite, mem.MapPrivate|mem.MapAnonymous)
-	if errno != 0 || !mem.Prepare(base+firstStack-mem.PageSize, mem.PageSize, true) {
+	if errno != 0 || !mem.Prepare(base+firstStack-stackTop, stackTop, true) {
 		return 0
 	}
+	arguments := text(handed.Line.Args.Text[:handed.Line.Args.Len])
+	variables := text(handed.Line.Env.Text[:handed.Line.Env.Len])
 	p := pusher{base + firstStack}
 	p.word(0)
-	arg := p.bytes(argument)
-	env := p.bytes(environment)
+	env2 := p.bytes(environment)
+	env1 := p.bytes(variables)
+	args := p.bytes(arguments)
+	name := p.bytes(argument)
 	p.sp &^= 15
 	p.sp -= 16
 	seed := p.sp
 	ring0.CopyUser(seed, uintptr(unsafe.Pointer(random)), 16)
 
-	aux := [...][2]uintptr{{atPageSize, mem.PageSize}, {atSecure, 0}, {atRandom, seed}, {atExecFn, arg}, {atVDSO, vdso}, {0, 0}}
+	aux := [...][2]uintptr{{atPageSize, mem.PageSize}, {atSecure, 0}, {atRandom, seed}, {atExecFn, name}, {atVDSO, vdso}, {0, 0}}
 	for i := len(aux) - 1; i >= 0; i-- {
 		p.word(aux[i][1])
 		p.word(aux[i][0])
 	}
 	p.word(0)
-	for at := uintptr(len(environment)); at > 0; { // the last variable first
-		at--
-		start := at
-		for start > 0 && environment[start-1] != 0 {
-			start--
-		}
-		p.word(env + start)
-		at = start
-	}
+	p.pointers(environment, env2)
+	p.pointers(variables, env1)
 	p.word(0)
-	p.word(arg)
-	p.word(1) // argc
+	argc := p.pointers(arguments, args)
+	argc += p.pointers(argument, name)
+	p.word(argc)
 	return p.sp
 }
+
+// stackTop is the part of the first stack that processStack fills: a command line of
+// 4 KiB, and in the worst case a pointer for each two bytes of it.
+const stackTop = 32 << 10
+
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // makeVDSO maps the vDSO's page and gives its address, 0 when there is no memory.
 func makeVDSO() uintptr {

@@ -7,7 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
-	"github.com/hvgo/hvgo/runtime/efi"
+	"github.com/hvgo/hvgo/runtime/power"
 	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/sched"
 	"github.com/hvgo/hvgo/runtime/serial"
@@ -34,29 +34,28 @@ var cpu0 ring0.CPU
 // the package comment for what it may not do.
 //
 //lint:ignore U1000 entry_amd64.s calls it
-func start(handle, table uintptr) {
+func start(by, a, b uintptr) {
 	serial.Init()
-	fw := firmware{handle, table, word(table + sysBoot), word(table + sysRuntime)}
-	efi.SetReset(word(fw.runtime+rtReset), 0)
-	efi.Call(word(fw.boot+bootSetWatchdog), 0, 0, 0, 0, 0)
-	fw.tables()
-	fw.readMap()
-	survey()
-
 	hv.Detect(&hv.Host)
+	from := source{by: by}
+	why := from.open(a, b)
+	survey()
+	if why != "" {
+		refuse(&from, why)
+	}
 	if missing := hv.Host.Missing(); missing != "" {
-		refuse(&fw, missing)
+		refuse(&from, missing)
 	}
 	if !ring0.HasXSAVE() {
-		refuse(&fw, "no XSAVE (CPUID.1:ECX bit 26 is clear)")
+		refuse(&from, "no XSAVE (CPUID.1:ECX bit 26 is clear)")
 	}
-	fw.seed()
+	from.seed()
 	if !addEntropy() {
-		refuse(&fw, "no source of random numbers (no EFI_RNG_PROTOCOL, no RDSEED, no RDRAND)")
+		refuse(&from, "no source of random numbers (none from the firmware or the host, no RDSEED, no RDRAND)")
 	}
-	wall := fw.now()
-	reset := word(fw.runtime + rtReset)
-	if !fw.leave() {
+	wall := from.now()
+	reset := from.resetSystem()
+	if !from.leave() {
 		refuse(nil, "the firmware does not let go (ExitBootServices failed)")
 	}
 	ring0.Cli()
@@ -104,17 +103,17 @@ func startProgram(idle uintptr) {
 }
 
 // refuse ends a machine that hvgo cannot run on, and says why on COM1 and on the
-// firmware's console. Without fw it leaves the latter out: once ExitBootServices
+// firmware's console. Without from it leaves the latter out: once ExitBootServices
 // was tried, the firmware may not be asked to print.
-func refuse(fw *firmware, why string) {
+func refuse(from *source, why string) {
 	h := &hv.Host
 	for _, firmware := range [...]bool{false, true} {
 		say := serial.Print
 		if firmware {
-			if fw == nil {
+			if from == nil || from.by != byUEFI {
 				break
 			}
-			say = fw.print
+			say = from.fw.print
 		}
 		say("hvgo: this machine cannot run this image: ")
 		say(why)
@@ -134,7 +133,7 @@ func refuse(fw *firmware, why string) {
 		say(decimal(uint64(Machine.Processors)))
 		say("\nhvgo: start it on Hyper-V as a Generation 2 machine, or with hvgo run\n")
 	}
-	efi.Reset(efi.Shutdown, efi.Aborted)
+	power.Off(false)
 }
 
 // vendor and interfaceName show CPUID's registers as the text they are.
@@ -156,7 +155,7 @@ func fail(why string) {
 	serial.Print("hvgo: cannot start: ")
 	serial.Print(why)
 	serial.Print("\n")
-	efi.Reset(efi.Shutdown, efi.Aborted)
+	power.Off(false)
 }
 
 // addEntropy mixes the processor's generators into the seed; false when no

@@ -6,6 +6,7 @@ package boot
 import (
 	"unsafe"
 
+	"github.com/hvgo/hvgo/runtime/acpi"
 	"github.com/hvgo/hvgo/runtime/madt"
 	"github.com/hvgo/hvgo/runtime/mem"
 )
@@ -14,7 +15,15 @@ import (
 // memory is mapped one to one. What cannot be read counts as nothing.
 func survey() {
 	Machine.MemoryBytes = totalRAM()
-	Machine.Processors = madt.Processors(Machine.RSDP, ramRanges())
+	if acpi.Host.N == 0 {
+		Machine.Processors = madt.Processors(Machine.RSDP, ramRanges())
+		return
+	}
+	for i := range acpi.Host.N { // these were found already, wherever they lie
+		if t := &acpi.Host.Tables[i]; t.Signature == madt.Signature {
+			Machine.Processors = madt.Enabled(uintptr(t.Address), uintptr(t.Size))
+		}
+	}
 }
 
 // totalRAM sums up what is memory, whoever uses it.

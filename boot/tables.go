@@ -114,16 +114,24 @@ func showACPI() error {
 	if string(rsdp[:8]) != "RSD PTR " {
 		return fmt.Errorf("no RSDP at %#x", Machine.RSDP)
 	}
-	xsdt, err := acpiTable(binary.LittleEndian.Uint64(rsdp[24:]))
+	at, want, entry := binary.LittleEndian.Uint64(rsdp[24:]), "XSDT", 8
+	if revision := rsdp[15]; revision < 2 { // of ACPI 1.0, as SeaBIOS has it
+		at, want, entry = uint64(binary.LittleEndian.Uint32(rsdp[16:])), "RSDT", 4
+	}
+	root, err := acpiTable(at)
 	if err != nil {
 		return err
 	}
-	if xsdt.Sig() != "XSDT" {
-		return fmt.Errorf("%q instead of XSDT", xsdt.Sig())
+	if root.Sig() != want {
+		return fmt.Errorf("%q instead of %s", root.Sig(), want)
 	}
-	list := xsdt.TableData()
-	for i := 0; i+8 <= len(list) && i < 8*maxTables; i += 8 {
-		t, err := acpiTable(binary.LittleEndian.Uint64(list[i:]))
+	list := root.TableData()
+	for i := 0; i+entry <= len(list) && i < entry*maxTables; i += entry {
+		at := uint64(binary.LittleEndian.Uint32(list[i:]))
+		if entry == 8 {
+			at = binary.LittleEndian.Uint64(list[i:])
+		}
+		t, err := acpiTable(at)
 		if err != nil {
 			return err
 		}

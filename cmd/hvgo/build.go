@@ -24,6 +24,9 @@ const buildLong = `Build compiles one main package with the installed Go toolcha
 hvgo's runtime, and writes a disk that a Hyper-V virtual machine of generation 2
 boots. The package needs no change, and its go.mod need not name hvgo.
 
+With --format elf it writes a kernel instead, for monitors that boot one without
+firmware and disk: by PVH (qemu -kernel) or by Linux's 64-bit boot protocol.
+
 The package must be pure Go (no cgo). Secure Boot must be off in the virtual
 machine, since the image is not signed.
 
@@ -32,12 +35,14 @@ The same source and toolchain give the same bytes.`
 const buildExample = `  hvgo build ./cmd/svc                     write svc.vhdx
   hvgo build -o /vm/svc.vhdx ./cmd/svc
   hvgo build --raw ./cmd/svc               write svc.img, for QEMU or dd
+  hvgo build --format elf ./cmd/svc        write svc.elf, for qemu -kernel
   hvgo build -tags prod -ldflags "-X main.version=1.2" ./cmd/svc`
 
 // newBuildCmd is hvgo build.
 func newBuildCmd() *cobra.Command {
 	o := build.Options{Log: os.Stderr}
 	var raw, fixed bool
+	var format string
 	cmd := &cobra.Command{
 		Use:     "build [flags] PACKAGE",
 		Short:   "Build a boot disk from a Go main package",
@@ -53,10 +58,16 @@ func newBuildCmd() *cobra.Command {
 			o.Package = args[0]
 			build.Check = checkImage
 			switch {
-			case raw:
+			case format == "raw", raw:
 				o.Format = image.Raw
 			case fixed:
 				o.Format = image.FixedVHDX
+			case format == "efi":
+				o.EFI = true
+			case format == "elf":
+				o.ELF = true
+			case format != "vhdx":
+				return fmt.Errorf("--format %q: want vhdx, raw, efi or elf", format)
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -74,13 +85,14 @@ func newBuildCmd() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.Output, "output", "o", "", "file or folder to write to (default: the package's name, here)")
-	f.BoolVar(&raw, "raw", false, "write a raw disk instead of a VHDX")
+	f.StringVar(&format, "format", "vhdx", "`what` to write: vhdx, raw (a disk too), efi (the EFI application alone) or elf (a kernel)")
+	f.BoolVar(&raw, "raw", false, "the same as --format raw")
 	f.BoolVar(&fixed, "fixed", false, "write a VHDX with all its room allocated")
-	f.BoolVar(&o.EFI, "efi", false, "write the EFI application alone, without a disk")
+	f.BoolVar(&o.EFI, "efi", false, "the same as --format efi")
 	f.StringVar(&o.Tags, "tags", "", "build tags, as for go build")
 	f.StringVar(&o.LDFlags, "ldflags", "", "linker flags, as for go build; hvgo adds its own")
 	f.StringVar(&o.GCFlags, "gcflags", "", "compiler flags, as for go build")
-	cmd.MarkFlagsMutuallyExclusive("raw", "fixed", "efi")
+	cmd.MarkFlagsMutuallyExclusive("format", "raw", "fixed", "efi")
 	return cmd
 }
 

@@ -26,20 +26,29 @@ func (f *Firmware) buildACPI() error {
 	if err != nil {
 		return err
 	}
-	n := uint64(0)
+	const rsdpRoom = 64
+	rsdp, tables := f.acpiTables(base + rsdpRoom)
+	copy(b, rsdp)
+	copy(b[rsdpRoom:], tables)
+	f.addConfig(guidACPI20, base)
+	return nil
+}
+
+// acpiTables makes all tables but the RSDP, to lie at base, and the RSDP, to lie
+// anywhere.
+func (f *Firmware) acpiTables(base uint64) (rsdp, tables []byte) {
 	put := func(t []byte) uint64 {
-		at := base + n
-		copy(b[n:], t)
-		n += (uint64(len(t)) + 63) &^ 63
+		at := base + uint64(len(tables))
+		tables = append(tables, t...)
+		tables = append(tables, make([]byte, -len(tables)&63)...)
 		return at
 	}
-	const rsdpSize = 36
-	n = 64 // the RSDP comes first, but is known last
 	dsdt := put(f.dsdt())
 	fadt := put(f.fadt(dsdt))
 	madt := put(f.madt())
 	xsdt := put(acpiTable("XSDT", 1, le.AppendUint64(le.AppendUint64(nil, fadt), madt)))
 
+	const rsdpSize = 36
 	r := append([]byte("RSD PTR "), 0)
 	r = append(r, "HVGO  "...)
 	r = append(r, 2)          // revision
@@ -49,9 +58,7 @@ func (f *Firmware) buildACPI() error {
 	r = le.AppendUint64(r, xsdt)
 	r = append(r, 0, 0, 0, 0)
 	r[32] = checksum(r)
-	copy(b, r)
-	f.addConfig(guidACPI20, base)
-	return nil
+	return r, tables
 }
 
 // acpiTable puts the common header before a table's body (ACPI 5.2.6).

@@ -268,7 +268,7 @@ func (f *Firmware) handlePorts() error {
 		f.vm.HandlePorts("firmware runtime services", portRuntime, portRuntime, vmm.PortFunc(f.serveRuntime)),
 		f.vm.HandlePorts("firmware exceptions", portException, portException, vmm.PortFunc(f.serveException)),
 		f.vm.HandlePorts("firmware return", portReturn, portReturn, vmm.PortFunc(f.serveReturn)),
-		f.vm.HandlePorts("ACPI power", portSleepControl, portReset, vmm.PortFunc(f.servePower)),
+		f.handlePower(),
 	)
 }
 

@@ -31,19 +31,27 @@ func (t *smbiosTable) add(kind byte, part []byte, strings ...string) (handle uin
 // buildSMBIOS places the tables and their 64-bit entry point.
 func (f *Firmware) buildSMBIOS() error {
 	t := f.smbiosStructures()
-	const entrySize, tablesAt = 24, 32
-	base, b, err := f.place(uint64(tablesAt+len(t)), memRuntimeData)
+	base, b, err := f.place(smbiosTablesAt+uint64(len(t)), memRuntimeData)
 	if err != nil {
 		return err
 	}
-	e := append([]byte("_SM3_"), 0, entrySize, 3, 6, 0, 1, 0) // checksum, length, version 3.6, entry point revision
-	e = le.AppendUint32(e, uint32(len(t)))
-	e = le.AppendUint64(e, base+tablesAt)
-	e[5] = checksum(e)
-	copy(b, e)
-	copy(b[tablesAt:], t)
+	putSMBIOS(b, base, t)
 	f.addConfig(guidSMBIOS3, base)
 	return nil
+}
+
+// smbiosTablesAt is where the structures lie behind the entry point, in bytes.
+const smbiosTablesAt = 32
+
+// putSMBIOS writes the entry point, to lie at base, and the structures behind it.
+func putSMBIOS(b []byte, base uint64, structures []byte) {
+	const entrySize = 24
+	e := append([]byte("_SM3_"), 0, entrySize, 3, 6, 0, 1, 0) // checksum, length, version 3.6, entry point revision
+	e = le.AppendUint32(e, uint32(len(structures)))
+	e = le.AppendUint64(e, base+smbiosTablesAt)
+	e[5] = checksum(e)
+	copy(b, e)
+	copy(b[smbiosTablesAt:], structures)
 }
 
 func (f *Firmware) smbiosStructures() []byte {

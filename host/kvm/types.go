@@ -82,6 +82,12 @@ type memoryRegion struct {
 
 type irqLevel struct{ gsi, level uint32 }
 
+type clock struct {
+	ns    uint64
+	flags uint32
+	_     [36]byte // pad0, realtime, host_tsc, pad
+}
+
 type irqfd struct {
 	fd, gsi, flags, resampleFD uint32
 	_                          [16]byte
@@ -125,4 +131,15 @@ func (s *Sregs) LongMode(cr3 uint64) {
 	s.CS = code
 	s.DS, s.ES, s.FS, s.GS, s.SS = data, data, data, data, data
 	s.CR0, s.CR3, s.CR4, s.EFER = cr0LongMode, cr3, cr4LongMode, eferLMode
+}
+
+// ProtectedMode puts s in flat 32-bit protected mode in ring 0, without paging.
+func (s *Sregs) ProtectedMode() {
+	code := Segment{Limit: 0xFFFFFFFF, Selector: CodeSelector, Type: 11, Present: 1, S: 1, DB: 1, G: 1}
+	data := Segment{Limit: 0xFFFFFFFF, Selector: DataSelector, Type: 3, Present: 1, S: 1, DB: 1, G: 1}
+	s.CS = code
+	s.DS, s.ES, s.FS, s.GS, s.SS = data, data, data, data, data
+	s.TR = Segment{Limit: 0x67, Type: 11, Present: 1}
+	const pe, et = 1 << 0, 1 << 4
+	s.CR0, s.CR3, s.CR4, s.EFER = pe|et, 0, 0, 0
 }

@@ -46,6 +46,7 @@ type Options struct {
 	Output  string // file or existing folder; "" is the package's name in the current folder
 	Format  image.Format
 	EFI     bool   // write the EFI application alone, without a disk
+	ELF     bool   // write a kernel for hosts that boot one without firmware
 	Tags    string // -tags of the go command
 	LDFlags string // -ldflags of the go command, before hvgo's own
 	GCFlags string // -gcflags of the go command
@@ -57,7 +58,7 @@ type Options struct {
 type Result struct {
 	Output      string
 	OutputSize  int64 // bytes
-	ProgramSize int64 // bytes of the EFI application
+	ProgramSize int64 // bytes of the EFI application or kernel
 	Elapsed     time.Duration
 }
 
@@ -94,6 +95,14 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	}
 	r := Result{Output: output}
 	err = step(o.Log, "make the image", func() error {
+		if o.ELF {
+			kernel, err := image.ELF(elf)
+			if err != nil {
+				return fmt.Errorf("%s: %w", o.Package, err)
+			}
+			r.ProgramSize = int64(len(kernel))
+			return image.WriteFile(ctx, output, kernel)
+		}
 		efi, err := image.PE(elf)
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.Package, err)
@@ -198,8 +207,11 @@ var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
 // output is the file to write, checked before anything is built.
 func (o Options) output(importPath string) (string, error) {
 	ext := map[image.Format]string{image.DynamicVHDX: ".vhdx", image.FixedVHDX: ".vhdx", image.Raw: ".img"}[o.Format]
-	if o.EFI {
+	switch {
+	case o.EFI:
 		ext = ".efi"
+	case o.ELF:
+		ext = ".elf"
 	}
 	name := path.Base(importPath)
 	if majorVersion.MatchString(name) && path.Dir(importPath) != "." {
@@ -217,7 +229,7 @@ func (o Options) output(importPath string) (string, error) {
 	}
 	if st, err := os.Stat(out); err == nil && !st.Mode().IsRegular() {
 		return "", failf("cannot write %s: it exists and is not a regular file", out)
-	} else if err == nil && st.Size() > 0 && !isImage(out) {
+	} else if err == nil && st.Size() > 0 && !isImage(out) && !(o.ELF && isELF(out)) {
 		return "", failf("cannot write %s: it exists and is no image: remove it, or give another name with -o", out)
 	}
 	return out, nil
@@ -239,6 +251,19 @@ func isImage(name string) bool {
 	const firstType, protective = 446 + 4, 0xEE // UEFI 5.2.3
 	return bytes.HasPrefix(b, []byte("vhdxfile")) || bytes.HasPrefix(b, []byte("MZ")) || bytes.HasPrefix(b[512:], []byte("EFI PART")) ||
 		b[510] == 0x55 && b[511] == 0xAA && b[firstType] == protective
+}
+
+// isELF reports whether a file is an ELF file, which a kernel may replace, as go
+// build's programs do.
+func isELF(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var b [4]byte
+	_, err = io.ReadFull(f, b[:])
+	return err == nil && string(b[:]) == "\x7fELF"
 }
 
 // step runs one step and says so if it lasts over a second.

@@ -100,7 +100,7 @@ func Trap() Rules {
 func Boot() Rules {
 	return Rules{
 		Context:  "boot",
-		Roots:    []string{module + "boot.entry"},
+		Roots:    []string{module + "boot.entry", module + "boot.entryLinux", module + "boot.entryPVH"},
 		Packages: []string{module + "boot", module + "runtime/...", module + "hv", module + "internal/wire/..."},
 		Leaves: append([]string{"runtime.morestack*", "runtime.panic*", "runtime.gcWriteBarrier*",
 			"runtime.decoderune"}, leaves...),

@@ -61,6 +61,7 @@ const (
 // Table is where a table lies.
 type Table struct {
 	Address, Size uint64
+	Signature     uint32 // as it stands in memory
 }
 
 // Machine is what the tables say.
@@ -125,7 +126,7 @@ func (m *Machine) Read(v handover.View, rsdp uint64) {
 	if !isRSDP(b) {
 		return
 	}
-	m.note(rsdp, rsdpSize1)
+	m.note(rsdp, rsdpSize1, 0)
 	root, signature, entry := uint64(le.Uint32(b[rsdpRSDT:])), "RSDT", uint64(4)
 	if b[rsdpRevision] >= 2 {
 		if b = v.Bytes(rsdp, rsdpSize); b != nil && sum(b) == 0 && le.Uint64(b[rsdpXSDT:]) != 0 {
@@ -160,13 +161,13 @@ func (m *Machine) table(v handover.View, at uint64, signature string) []byte {
 	if b == nil || sum(b) != 0 {
 		return nil
 	}
-	m.note(at, n)
+	m.note(at, n, le.Uint32(b))
 	return b
 }
 
-func (m *Machine) note(at, size uint64) {
+func (m *Machine) note(at, size uint64, signature uint32) {
 	if m.N < len(m.Tables) {
-		m.Tables[m.N] = Table{at, size}
+		m.Tables[m.N] = Table{at, size, signature}
 		m.N++
 	}
 }

@@ -20,9 +20,9 @@ const (
 // Signatures of ACPI tables and offsets in them (ACPI 6.5, 5.2.5, 5.2.6, 5.2.8 and
 // 5.2.12).
 const (
-	sigRSDP = 0x2052545020445352 // "RSD PTR "
-	sigXSDT = 0x54445358
-	sigMADT = 0x43495041 // "APIC"
+	sigRSDP   = 0x2052545020445352 // "RSD PTR "
+	sigXSDT   = 0x54445358
+	Signature = 0x43495041 // "APIC"
 
 	rsdpXSDT      = 24
 	sdtLength     = 4
@@ -59,8 +59,8 @@ func Processors(rsdp uint64, memory []Range) uint32 {
 	n := r.table(xsdt, sigXSDT)
 	for i := uintptr(sdtHeader); i+8 <= n && i < sdtHeader+8*maxTables; i += 8 {
 		madt := word(xsdt + i)
-		if length := r.table(madt, sigMADT); length != 0 {
-			return enabledAPICs(madt, length)
+		if length := r.table(madt, Signature); length != 0 {
+			return Enabled(madt, length)
 		}
 	}
 	return 0
@@ -78,7 +78,8 @@ func (r ram) table(pa uintptr, signature uint32) uintptr {
 	return n
 }
 
-func enabledAPICs(madt, length uintptr) (count uint32) {
+// Enabled counts the enabled local APICs of the MADT of that many bytes.
+func Enabled(madt, length uintptr) (count uint32) {
 	for at := uintptr(madtFirst); at+2 <= length; {
 		kind, n := octet(madt+at), uintptr(octet(madt+at+1))
 		if n < 2 || at+n > length {
