@@ -41,11 +41,11 @@ func (p *runPlan) newNetwork(log *slog.Logger) (_ *network, err error) {
 		return nil, nil
 	}
 	n := new(network)
-	n.Network, err = usernet.New(usernet.Options{Hostname: hostname(p.image.path), FirstByte: n.firstByte, Log: log})
+	n.Network, err = usernet.New(usernet.Options{Hostname: hostname(p.boots()), FirstByte: n.firstByte, Log: log})
 	if err != nil {
 		return nil, err
 	}
-	if n.card, err = netvsp.New(netvsp.Options{Network: n.Network}); err != nil {
+	if n.card, err = netvsp.New(netvsp.Options{Network: n.Network, Queues: p.cpus}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	n.Plug(n.card)

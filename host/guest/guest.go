@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package guest puts a machine and its devices together the way `hvgo run` wants
-// them: a boot disk and data disks on one controller, a network card, the shutdown
-// service. The tests that boot a guest do it by the same code.
+// them: a boot disk and data disks on one controller, a network card, integration
+// services. The tests that boot a guest do it by the same code.
 //
 //	disks (vhdx.Disk, file) -> Block -> storvsp.Controller \
-//	                                       ic.Shutdown      -> machine.Machine
+//	             ic.Shutdown, Heartbeat, TimeSync      -> machine.Machine
 package guest
 
 import (
@@ -17,10 +17,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hvgo/hvgo/host/ic"
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/storvsp"
+	"github.com/hvgo/hvgo/host/vmbus"
 )
 
 // Config describes a guest.
@@ -33,22 +35,28 @@ type Config struct {
 	Disks []Block
 	// NoDisk boots from the first disk, but offers the guest none.
 	NoDisk bool
-	// Storage adjusts the controller.
+	// Storage adjusts the controller. Unless it says otherwise, the guest may have
+	// as many channels as processors.
 	Storage storvsp.Options
+	// Now is the time of day that the guest is told by time synchronisation; nil
+	// is time.Now.
+	Now func() time.Time
 }
 
 // Guest is a machine with its devices, made for one run.
 type Guest struct {
 	*machine.Machine
-	Shutdown *ic.Shutdown
-	Storage  *storvsp.Controller // nil with NoDisk
+	Shutdown  *ic.Shutdown
+	Heartbeat *ic.Heartbeat
+	TimeSync  *ic.TimeSync
+	Storage   *storvsp.Controller // nil with NoDisk
 
 	disks []Block // closed after the machine
 }
 
 // New puts the guest together. The caller runs it once and closes it.
 func New(cfg Config) (*Guest, error) {
-	g := &Guest{Shutdown: ic.NewShutdown(), disks: cfg.Disks}
+	g := &Guest{Shutdown: ic.NewShutdown(), Heartbeat: ic.NewHeartbeat(), TimeSync: ic.NewTimeSync(), disks: cfg.Disks}
 	if err := g.assemble(cfg); err != nil {
 		_ = g.Close() // the first error is the one to report
 		return nil, err
@@ -64,15 +72,32 @@ func (g *Guest) assemble(cfg Config) (err error) {
 		}
 		m.BootDisk, m.BootDiskSize = g.disks[0], g.disks[0].Size()
 	}
-	m.Devices = append(m.Devices, g.Shutdown)
+	m.Devices = append(m.Devices, g.Shutdown, g.Heartbeat, g.TimeSync)
 	if !cfg.NoDisk {
+		if cfg.Storage.SubChannels == 0 && m.VCPUs > 1 {
+			cfg.Storage.SubChannels = uint16(min(m.VCPUs, vmbus.MaxSubChannels+1) - 1)
+		}
 		if err := g.attachDisks(cfg.Storage); err != nil {
 			return err
 		}
 		m.Devices = append(m.Devices, g.Storage)
 	}
-	g.Machine, err = machine.New(m)
-	return err
+	if g.Machine, err = machine.New(m); err != nil {
+		return err
+	}
+	g.TimeSync.SetClock(clock(g.Machine, cfg.Now))
+	return nil
+}
+
+// clock is the guest's, with the time of day that now tells.
+func clock(m *machine.Machine, now func() time.Time) ic.Clock {
+	if now == nil {
+		now = time.Now
+	}
+	return func() (time.Time, uint64, error) {
+		reference, err := m.ReferenceTime()
+		return now(), reference, err
+	}
 }
 
 func (g *Guest) attachDisks(opt storvsp.Options) (err error) {

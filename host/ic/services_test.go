@@ -98,9 +98,9 @@ func TestTimeSync(t *testing.T) {
 	s := NewTimeSync()
 	s.Period = time.Millisecond
 	reference := uint64(0x0706050403020100)
-	s.SetClock(func() (time.Time, uint64) {
+	s.SetClock(func() (time.Time, uint64, error) {
 		reference++
-		return time.Unix(0, 0), reference
+		return time.Unix(0, 0), reference, nil
 	})
 	g := newRawOf(t, true, s)
 	g.expect(timeOffered)

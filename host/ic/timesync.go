@@ -5,6 +5,7 @@ package ic
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ const samplePeriod = 5 * time.Second
 
 // Clock is the time of the guest's world: wall-clock time, and the guest's reference
 // time (TLFS 12.4) in units of 100 ns at the same moment.
-type Clock func() (now time.Time, reference uint64)
+type Clock func() (now time.Time, reference uint64, err error)
 
 // TimeSync is the time synchronisation service, a vmbus.Device: the guest is told the
 // time when it opens the channel, to set its clock, and every five seconds, to
@@ -79,7 +80,7 @@ func (s *TimeSync) Serve(ctx context.Context, ch *vmbus.Channel) error {
 	versions := wireic.TimeSyncVersions
 	if clock == nil {
 		versions = versions[:len(versions)-1]
-		clock = func() (time.Time, uint64) { return time.Now(), 0 }
+		clock = func() (time.Time, uint64, error) { return time.Now(), 0, nil }
 	}
 	v, err := negotiate(ctx, ch, versions)
 	if err != nil {
@@ -106,7 +107,10 @@ func (s *TimeSync) Serve(ctx context.Context, ch *vmbus.Channel) error {
 // tell sends the time and waits for the answer, whose contents mean nothing: Windows
 // ignores times that want none.
 func tell(ctx context.Context, ch *vmbus.Channel, v agreed, clock Clock, flags uint8) error {
-	now, reference := clock()
+	now, reference, err := clock()
+	if err != nil {
+		return fmt.Errorf("ic: clock: %w", err)
+	}
 	body := wireic.Time{Parent: wireic.FileTime(now.UnixNano()), Flags: flags}.AppendTo(nil)
 	if v.message.Major >= 4 {
 		body = wireic.TimeV4{Parent: wireic.FileTime(now.UnixNano()), Reference: reference, Flags: flags}.AppendTo(nil)
@@ -114,6 +118,6 @@ func tell(ctx context.Context, ch *vmbus.Channel, v agreed, clock Clock, flags u
 	if err := send(ctx, ch, v.header(wireic.MsgTimeSync), body); err != nil {
 		return err
 	}
-	_, _, err := answer(ctx, ch, wireic.MsgTimeSync)
+	_, _, err = answer(ctx, ch, wireic.MsgTimeSync)
 	return err
 }

@@ -23,6 +23,7 @@ const (
 	ioIRQLine             = dirWrite | irqLevelSize<<16 | kvmIO | 0x61
 	ioSetGSIRouting       = dirWrite | routingHeaderSize<<16 | kvmIO | 0x6A
 	ioIRQFD               = dirWrite | irqfdSize<<16 | kvmIO | 0x76
+	ioGetClock            = dirRead | clockSize<<16 | kvmIO | 0x7C
 	ioRun                 = kvmIO | 0x80
 	ioGetRegs             = dirRead | regsSize<<16 | kvmIO | 0x81
 	ioSetRegs             = dirWrite | regsSize<<16 | kvmIO | 0x82
@@ -47,6 +48,7 @@ const (
 	routingHeaderSize = 8
 	routingEntrySize  = 48
 	irqfdSize         = 32
+	clockSize         = 48
 	regsSize          = 144
 	sregsSize         = 312
 	translationSize   = 24

@@ -98,6 +98,16 @@ func (s *System) CreateVM() (*VM, error) {
 // Close drops the VM. The kernel frees it once its vCPUs are closed too.
 func (m *VM) Close() error { return unix.Close(m.fd) }
 
+// Clock returns the VM's clock in nanoseconds since it was made. The reference time of
+// a Hyper-V guest (TLFS 12.4) is this in units of 100 ns.
+func (m *VM) Clock() (ns uint64, err error) {
+	var c clock
+	if _, err := ioctlPtr(m.fd, ioGetClock, &c); err != nil {
+		return 0, wrap("KVM_GET_CLOCK", err)
+	}
+	return c.ns, nil
+}
+
 // SetTSSAddr gives Intel processors without unrestricted guest support three
 // pages of guest-physical address space of their own.
 func (m *VM) SetTSSAddr(gpa uint64) error {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/hvgo/hvgo/host/direct"
 	"github.com/hvgo/hvgo/host/firmware"
 	"github.com/hvgo/hvgo/host/hyperv"
 	"github.com/hvgo/hvgo/host/testdev"
@@ -28,8 +29,12 @@ type Config struct {
 	LowMemory uint64 // at most this much of it below 4 GiB; 0 for as much as fits
 	VCPUs     int    // 0 for 1
 
-	// Image is the UEFI application to start. If nil, it is read from BootDisk.
+	// Image is the UEFI application to start, or an ELF kernel, which is started
+	// without firmware. If nil, it is read from BootDisk.
 	Image []byte
+	// Direct says how an ELF kernel is started. Kernel, UUID and CommandLine are set
+	// from this Config's Image, UUID and LoadOptions; NoRNG means NoSeed too.
+	Direct direct.Config
 	// BootDisk is a disk whose EFI partition holds \EFI\BOOT\BOOTX64.EFI. For the
 	// guest to see the disk too, a device for it must be in Devices.
 	BootDisk io.ReaderAt
@@ -132,6 +137,14 @@ func New(cfg Config) (_ *Machine, err error) {
 	if err := m.vm.AddRTC(); err != nil {
 		return nil, err
 	}
+	if direct.IsELF(cfg.Image) {
+		d := cfg.Direct
+		d.Kernel, d.CommandLine, d.UUID, d.NoSeed = cfg.Image, cfg.LoadOptions, cfg.UUID, d.NoSeed || cfg.NoRNG
+		if err = direct.Boot(m.vm, d); err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
 	m.fw, err = firmware.Boot(m.vm, firmware.Config{
 		Image: cfg.Image, Seed: cfg.Seed, StaleMapKey: cfg.StaleMapKey, NoRNG: cfg.NoRNG, LoadOptions: cfg.LoadOptions, Initrd: cfg.Initrd,
 		Console: cfg.Console, UUID: cfg.UUID, Log: cfg.Log,
@@ -156,8 +169,20 @@ func (m *Machine) Input() io.Writer { return m.uart }
 // Bus returns the VMBus server, to add and remove devices while the guest runs.
 func (m *Machine) Bus() *vmbus.Server { return m.bus }
 
-// ImageBase returns where the firmware put the image, for reading addresses in reports.
-func (m *Machine) ImageBase() uint64 { return m.fw.ImageBase() }
+// ReferenceTime returns the guest's reference time (TLFS 12.4) in units of 100 ns.
+func (m *Machine) ReferenceTime() (uint64, error) {
+	ns, err := m.vm.KVM.Clock()
+	return ns / 100, err
+}
+
+// ImageBase returns where the firmware put the image, for reading addresses in
+// reports; 0 for a kernel, which lies where it says itself.
+func (m *Machine) ImageBase() uint64 {
+	if m.fw == nil {
+		return 0
+	}
+	return m.fw.ImageBase()
+}
 
 // Close frees the machine after its run: devices first, guest memory last.
 func (m *Machine) Close() error {

@@ -79,8 +79,8 @@ func New(opt Options) (*Controller, error) {
 	if opt.Workers == 0 {
 		opt.Workers = defaultWorkers
 	}
-	if opt.MaxTransfer < 4096 || opt.MaxTransfer > largestMaxTransfer || opt.Workers < 0 {
-		return nil, fmt.Errorf("storvsp: transfers of %d bytes, %d workers", opt.MaxTransfer, opt.Workers)
+	if opt.MaxTransfer < 4096 || opt.MaxTransfer > largestMaxTransfer || opt.Workers < 0 || opt.SubChannels > vmbus.MaxSubChannels {
+		return nil, fmt.Errorf("storvsp: transfers of %d bytes, %d workers, %d sub-channels", opt.MaxTransfer, opt.Workers, opt.SubChannels)
 	}
 	return &Controller{opt: opt, disks: map[uint8]*disk{}, open: map[*vmbus.Channel]struct{}{}}, nil
 }

@@ -217,17 +217,20 @@ func (s *Server) modifyChannel(b []byte) {
 	}
 }
 
+// MaxSubChannels is how many sub-channels a device may have.
+const MaxSubChannels = 64
+
 // OfferSubChannels offers n more channels of the same device, numbered from 1. Each
 // that the guest opens is served by the same Device's Serve, with Channel.SubIndex
 // not zero. They go when the guest closes this channel.
 func (c *Channel) OfferSubChannels(n int) error {
-	if n < 0 || n > maxSubChannels || c.port.parent != nil {
+	if n < 0 || n > MaxSubChannels || c.port.parent != nil {
 		return fmt.Errorf("vmbus: %d sub-channels", n)
 	}
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ports[c.port.id] != c.port {
+	if s.ports[c.port.id] != c.port || c.port.rescind || c.port.channel.Load() != c {
 		return ErrClosed
 	}
 	for _, p := range s.ports {

@@ -52,7 +52,6 @@ const (
 	maxGPADLs       = 1024 // for one guest
 	maxHeldMessages = 4096 // to a paused guest
 	maxChannelID    = 2047 // event flags of a SINT
-	maxSubChannels  = 64   // of one device
 	maxReports      = 100  // broken rules in the log
 	maxLent         = 4096 // of a channel: GPA-direct packets whose memory is recorded again
 )
