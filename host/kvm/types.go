@@ -83,9 +83,9 @@ type memoryRegion struct {
 type irqLevel struct{ gsi, level uint32 }
 
 type clock struct {
-	ns    uint64
-	flags uint32
-	_     [36]byte // pad0, realtime, host_tsc, pad
+	ns uint64
+	_  uint32   // flags
+	_  [36]byte // pad0, realtime, host_tsc, pad
 }
 
 type irqfd struct {
