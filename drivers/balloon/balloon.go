@@ -79,10 +79,11 @@ const (
 
 // Balloon is an open Dynamic Memory service.
 type Balloon struct {
-	ch  *vmbus.Channel
-	mem Memory
-	opt Options
-	log *slog.Logger
+	ch   *vmbus.Channel
+	post func(message []byte, transaction uint64) error // to the host; waits for room
+	mem  Memory
+	opt  Options
+	log  *slog.Logger
 
 	agreed chan struct{} // closed when ready
 	quiet  bool          // set before: the host wants no reports
@@ -112,6 +113,7 @@ func Attach(bus *vmbus.Bus, offer vmbus.Offer, mem Memory, opt Options) (*Balloo
 		return nil, fmt.Errorf("balloon: %w", err)
 	}
 	b := &Balloon{ch: ch, mem: mem, opt: opt, log: opt.Log, agreed: make(chan struct{}), done: make(chan struct{})}
+	b.post = func(message []byte, transaction uint64) error { return ch.SendInBand(message, transaction, false) }
 	go b.run()
 	return b, nil
 }
@@ -213,7 +215,7 @@ func (b *Balloon) send(t dynmem.MessageType, body []byte) error {
 	b.transaction++
 	transaction := b.transaction
 	b.mu.Unlock()
-	return b.ch.SendInBand(dynmem.Message(t, transaction, body), uint64(transaction), false)
+	return b.post(dynmem.Message(t, transaction, body), uint64(transaction))
 }
 
 // askVersion proposes the version that is next.
