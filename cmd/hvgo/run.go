@@ -28,7 +28,7 @@ import (
 func newRun() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run [flags] IMAGE.vhdx",
+		Use:   "run [flags] {IMAGE.vhdx | --kernel FILE}",
 		Short: "Boot a VHDX in a virtual machine on this computer",
 		Long: `Boot a VHDX in a virtual machine that looks like Hyper-V's Generation 2.
 
@@ -36,6 +36,9 @@ The machine runs on KVM. Where KVM has no Hyper-V, or there is none, hvgo starts
 a Linux kernel that has it in QEMU's software emulation and runs the machine
 there: slower, otherwise the same. The first such start downloads that kernel
 (a Debian package of 100 MB).
+
+With --kernel the guest is a Linux kernel, which a boot loader need not find: of use
+to anyone who works on Linux's drivers for Hyper-V.
 
 The guest's console goes to the standard output, what hvgo has to say to the
 standard error. Ctrl-C asks the guest to shut down; a second Ctrl-C switches it
@@ -48,18 +51,21 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
   137    the guest was out of memory`,
 		Example: `  hvgo run svc.vhdx
   hvgo run -p 8080:8080 --memory 128 svc.vhdx
-  hvgo run -p 0.0.0.0:80:8080 --disk data.vhdx --disk scratch.img svc.vhdx`,
+  hvgo run -p 0.0.0.0:80:8080 --disk data.vhdx --disk scratch.img svc.vhdx
+  hvgo run --kernel /boot/vmlinuz-6.12 --initrd initrd.img -m 1G --cpus 2 --disk root.img --append "console=ttyS0 root=/dev/sda1"`,
 		Args: func(_ *cobra.Command, args []string) error {
-			switch len(args) {
-			case 0:
-				return errors.New("give the image to run: hvgo run IMAGE.vhdx")
-			case 1:
+			switch {
+			case len(args) == 1 || len(args) == 0 && o.kernel.kernel != "":
 				return nil
+			case len(args) == 0:
+				return errors.New("give the image to run: hvgo run IMAGE.vhdx")
 			}
 			return fmt.Errorf("run takes one image, and %d were given: hvgo run IMAGE.vhdx", len(args))
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.image = args[0]
+			if len(args) > 0 {
+				o.image = args[0]
+			}
 			if o.qemu.on {
 				return o.runQEMU(cmd.Context())
 			}
@@ -81,6 +87,7 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
 	f.BoolVar(&o.crashToo, consoleElsewhere, false, "")
 	_ = f.MarkHidden(consoleElsewhere) // fails only without such a flag
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say all that the virtual devices log")
+	o.kernel.addFlags(f)
 	o.qemu.addFlags(f)
 	cmd.MarkFlagsMutuallyExclusive("nested", "native")
 	return cmd
@@ -99,12 +106,14 @@ type runOptions struct {
 	noNetwork, noDisk, nested, native, verbose bool
 	crashToo                                   bool
 
-	qemu qemuOptions
+	kernel kernelOptions
+	qemu   qemuOptions
 }
 
 // runPlan is what the flags mean, after all checks.
 type runPlan struct {
-	image     *diskFile
+	image     *diskFile // nil with a kernel and no image
+	kernel    *kernelPlan
 	disks     []*diskFile
 	memory    uint64 // bytes
 	cpus      int
@@ -160,6 +169,9 @@ func (o *runOptions) plan() (*runPlan, error) {
 	if p.cpus < 1 || p.cpus > maxCPUs {
 		return nil, fmt.Errorf("--cpus: a guest has 1 to %d processors, not %d", maxCPUs, p.cpus)
 	}
+	if p.kernel, err = o.planKernel(p.memory); err != nil {
+		return nil, err
+	}
 	if p.mask, err = hyperv.ParseMask(o.mask); err != nil {
 		return nil, fmt.Errorf("--mask: %w", err)
 	}
@@ -189,10 +201,13 @@ func (o *runOptions) plan() (*runPlan, error) {
 }
 
 func (p *runPlan) openDisks(image string, disks []string) (err error) {
-	if p.image, err = openImage(image); err != nil {
-		return err
+	seen := map[string]bool{}
+	if image != "" || p.kernel == nil {
+		if p.image, err = openImage(image); err != nil {
+			return err
+		}
+		seen[p.image.path] = true
 	}
-	seen := map[string]bool{p.image.path: true}
 	for _, name := range disks {
 		// The lock would refuse the second one too, with a misleading reason.
 		if real, err := filepath.EvalSymlinks(strings.TrimPrefix(name, rawPrefix)); err == nil {
@@ -211,11 +226,17 @@ func (p *runPlan) openDisks(image string, disks []string) (err error) {
 }
 
 func (p *runPlan) close() {
-	for _, d := range append(p.disks, p.image) {
-		if d != nil {
-			d.f.Close()
-		}
+	for _, d := range p.allDisks() {
+		d.f.Close()
 	}
+}
+
+// allDisks are the disks in the order of their LUNs.
+func (p *runPlan) allDisks() []*diskFile {
+	if p.image == nil {
+		return p.disks
+	}
+	return append([]*diskFile{p.image}, p.disks...)
 }
 
 // openConsole opens the file for the guest's console and empties it, unless it
@@ -234,7 +255,7 @@ func (p *runPlan) openConsole(path string) (_ *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range append([]*diskFile{p.image}, p.disks...) {
+	for _, d := range p.allDisks() {
 		disk, err := d.f.Stat()
 		if err != nil {
 			return nil, err
@@ -242,6 +263,9 @@ func (p *runPlan) openConsole(path string) (_ *os.File, err error) {
 		if os.SameFile(fi, disk) {
 			return nil, fmt.Errorf("%s is a disk of the guest: give the console another file", path)
 		}
+	}
+	if p.kernel.is(fi) {
+		return nil, fmt.Errorf("%s is what the guest boots: give the console another file", path)
 	}
 	if p.isRecord(fi) {
 		return nil, fmt.Errorf("%s is the file of --record: give the console another one", path)
@@ -260,7 +284,8 @@ const nestedOverhead = 1024
 // hvgo binary too.
 func (p *runPlan) runNested(ctx context.Context, console io.Writer) error {
 	cfg := nested.Config{MemoryMiB: int(p.memory/mib) + nestedOverhead, Progress: say}
-	for _, d := range append([]*diskFile{p.image}, p.disks...) {
+	p.kernel.nest(&cfg)
+	for _, d := range p.allDisks() {
 		cfg.Shares = append(cfg.Shares, nested.Share{Path: filepath.Dir(d.path), Writable: true})
 	}
 	if p.record != "" {
@@ -364,6 +389,10 @@ func (p *runPlan) args() []string {
 	}
 	if p.crashToo {
 		args = append(args, "--"+consoleElsewhere)
+	}
+	args = append(args, p.kernel.args()...)
+	if p.image == nil {
+		return args
 	}
 	return append(args, "--", p.image.path)
 }

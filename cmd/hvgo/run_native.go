@@ -63,10 +63,13 @@ func (p *runPlan) newGuest(console io.Writer, net *network, rec *recording, log 
 		NoDisk:  p.noDisk,
 	}
 	cfg.Machine.VMBus.Record = rec.recorder()
+	if err := p.kernel.load(&cfg.Machine); err != nil {
+		return nil, err
+	}
 	if net != nil {
 		cfg.Machine.Devices = append(cfg.Machine.Devices, net.card)
 	}
-	for _, d := range append([]*diskFile{p.image}, p.disks...) {
+	for _, d := range p.allDisks() {
 		b, err := d.open()
 		if err != nil {
 			for _, b := range cfg.Disks {
@@ -78,7 +81,7 @@ func (p *runPlan) newGuest(console io.Writer, net *network, rec *recording, log 
 	}
 	g, err := guest.New(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w%s", p.image.path, err, advice(err))
+		return nil, fmt.Errorf("%s: %w%s", p.boots(), err, p.kernel.advice(err))
 	}
 	return g, nil
 }

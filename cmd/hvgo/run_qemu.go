@@ -145,6 +145,9 @@ func (o *vmExecOptions) announceQEMU(ctx context.Context, emulated *nested.Confi
 
 // planQEMU checks the flags, and opens and locks the image.
 func (o *runOptions) planQEMU() (_ *qemuPlan, err error) {
+	if _, err := o.planKernel(0); err != nil { // there can be none
+		return nil, err
+	}
 	switch {
 	case len(o.publish) > 0:
 		return nil, errors.New("--publish and --qemu contradict each other: QEMU has no network card on VMBus")

@@ -3,11 +3,12 @@
 
 //go:build linux
 
-// The guest command is PID 1 of the Linux guest in test/witness/linux. It loads the
+// Command guest is PID 1 of the Linux guest in test/witness/linux. It loads the
 // kernel's modules, does the tasks that the kernel's command line names, and powers
 // the machine off:
 //
 //	hvgo.tasks=system,disk,dmesg   the tasks, in this order (tasks.go)
+//	hvgo.skip=hv_balloon           a module that is not to be loaded
 //	hvgo.KEY=VALUE                 a parameter for tasks
 //
 // What it finds goes to the console as lines of package report. Its other name,
@@ -100,7 +101,8 @@ func setUp() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parameters(string(line)), loadModules("/modules")
+	params := parameters(string(line))
+	return params, loadModules("/modules", params["skip"])
 }
 
 // parameters picks ours from the kernel's command line.
@@ -115,14 +117,17 @@ func parameters(line string) map[string]string {
 	return params
 }
 
-// loadModules loads a folder's modules in the order of their names.
-func loadModules(dir string) error {
+// loadModules loads a folder's modules in the order of their names, but for one.
+func loadModules(dir, skip string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.ko"))
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, name := range files { // Glob sorts
+		if skip != "" && strings.HasSuffix(name, "-"+skip+".ko") {
+			continue
+		}
 		if err := loadModule(name); err != nil && !errors.Is(err, unix.EEXIST) {
 			errs = append(errs, fmt.Errorf("load %s: %w", filepath.Base(name), err))
 		}

@@ -25,6 +25,8 @@ var tasks = map[string]func(*run) error{
 	report.System:   system,
 	report.Disk:     disk,
 	report.Shutdown: shutdown,
+	report.Link:     link,
+	report.Unload:   unload,
 	report.Dmesg:    dmesg,
 }
 

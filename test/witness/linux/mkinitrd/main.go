@@ -3,7 +3,7 @@
 
 //go:build linux
 
-// The mkinitrd command makes the inputs of test/witness/linux: for each series of
+// Command mkinitrd makes the inputs of test/witness/linux: for each series of
 // Debian's kernels named, DIR/vmlinuz-SERIES and DIR/initrd-SERIES.img, with the
 // guest program, the modules of the drivers for Hyper-V, and Debian's own tools for
 // partitions and file systems.
