@@ -176,7 +176,7 @@ func (b *Balloon) Deflate(ctx context.Context, pages uint64) (given uint64, err 
 	if err != nil {
 		b.abandon(answer)
 		ch.Report("%v", err)
-		return 0, err
+		return 0, vmbus.Broken("%v", err)
 	}
 	for _, r := range ranges {
 		given += uint64(r.Count)

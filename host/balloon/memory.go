@@ -6,6 +6,7 @@ package balloon
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -68,8 +69,11 @@ func (b *Balloon) release(mem vmbus.Memory, count uint64) ([]dynmem.Range, error
 	for _, number := range numbers {
 		if b.opt.Verify {
 			page, err := mem.Bytes(number*wire.PageSize, wire.PageSize)
-			if err != nil || !bytes.Equal(page, want) {
-				return nil, vmbus.Broken("balloon: the guest wrote to page %#x, which it had given away: %v", number, err)
+			if err != nil {
+				return nil, fmt.Errorf("balloon: page %#x: %w", number, err)
+			}
+			if !bytes.Equal(page, want) {
+				return nil, fmt.Errorf("balloon: the guest wrote to page %#x, which it had given away", number)
 			}
 		}
 		last := len(ranges) - 1

@@ -158,8 +158,13 @@ func (b *Balloon) toldStatus(ch *vmbus.Channel, body []byte) error {
 	return nil
 }
 
+// reports is where broken rules go that the device survives: the channel.
+type reports interface {
+	Report(format string, args ...any)
+}
+
 // gotPages takes over the pages that a guest gives.
-func (b *Balloon) gotPages(mem vmbus.Memory, ch *vmbus.Channel, body []byte) error {
+func (b *Balloon) gotPages(mem vmbus.Memory, ch reports, body []byte) error {
 	m, err := dynmem.DecodeBalloonResponse(body)
 	if err != nil {
 		return vmbus.Broken("%v", err)
