@@ -59,7 +59,6 @@ func Start(ctx context.Context, c Config, console, errs io.Writer) (*VM, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
 	v := &VM{dead: make(chan struct{}), wake: make(chan struct{}), said: &lines{next: errs}}
 	command := append(append([]string(nil), c.Program.Command...), args...)
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
@@ -67,8 +66,7 @@ func Start(ctx context.Context, c Config, console, errs io.Writer) (*VM, error) 
 	cmd.Stdout, cmd.Stderr = console, v.said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if v.stdin, err = cmd.StdinPipe(); err != nil {
-		ours.Close()
-		return nil, err
+		return nil, errors.Join(err, ours.Close(), theirs.Close())
 	}
 	started := make(chan error)
 	go func() {
@@ -83,7 +81,9 @@ func Start(ctx context.Context, c Config, console, errs io.Writer) (*VM, error) 
 			close(v.dead)
 		}
 	}()
-	if err := <-started; err != nil {
+	err = <-started
+	theirs.Close() // QEMU has its own, whose end we are to see
+	if err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("start QEMU: %w", err)
 	}

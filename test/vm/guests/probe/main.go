@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command probe is the guest of the VM tests: a plain Go program that puts the
-// runtime beneath it to the test. What it is to do stands as text in the first
-// block of the second disk, a command on each line, ended by a zero byte. For each
-// it prints
+// runtime beneath it to the test. What it is to do are its arguments, one command
+// each; without any, text in the first block of the second disk, a command on each
+// line, ended by a zero byte. For each it prints
 //
 //	probe: ok COMMAND: what it found
 //	probe: FAIL COMMAND: what is wrong
@@ -23,7 +23,7 @@ import (
 // commands are all that there are. Each gets the words behind its name.
 var commands = map[string]func(args []string) (string, error){
 	// memory.go
-	"gc": collect, "memory": fillMemory, "dontneed": dontNeed, "protect": protect,
+	"gc": collect, "memory": fillMemory, "dontneed": dontNeed, "protect": protect, "balloon": balloon,
 	// stack.go
 	"stacks": growStacks, "syscall-stacks": growInSyscalls,
 	// sched.go
@@ -70,6 +70,9 @@ func main() {
 }
 
 func readCommands() ([]string, error) {
+	if len(os.Args) > 1 {
+		return os.Args[1:], nil
+	}
 	f, err := os.Open(commandDisk)
 	if err != nil {
 		return nil, err

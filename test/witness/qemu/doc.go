@@ -1,0 +1,16 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package qemu boots hvgo's guest in QEMU on KVM, with Hyper-V's enlightenments: a
+// hypervisor, a SynIC and a VMBus that nobody here wrote. It has no code of its own.
+//
+//	enlightenments_test.go  CPUID, hypercalls, SynIC, clock and timers, with all
+//	                        enlightenments and with few; KVM refuses what CPUID does
+//	                        not announce (hv-enforce-cpuid)
+//	vmbus_test.go           negotiation and offers, by QEMU's own trace
+//	balloon_test.go         hv-balloon: a channel, and Dynamic Memory on it
+//
+// The tests run by `hvgo vm-test --qemu`, which says in HVGO_TEST_QEMU what QEMU to
+// start. HVGO_TEST_QEMU_GUEST names the guest: test/vm/guests/probe, built by `hvgo
+// build --format elf`. scripts/witness does all of it.
+package qemu

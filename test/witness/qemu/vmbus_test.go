@@ -1,0 +1,109 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package qemu
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hvgo/hvgo/host/qemu"
+	"github.com/hvgo/hvgo/test/witness"
+)
+
+// Messages by QEMU's numbers (MS-VMBus has none of its own; Linux's hyperv.h).
+const (
+	offerChannel       = 1
+	requestOffers      = 3
+	allOffersDelivered = 4
+	initiateContact    = 14
+	versionResponse    = 15
+	unload             = 16
+	unloadComplete     = 17
+)
+
+// messages are the numbers of the messages that an event of the trace was for.
+func messages(t *testing.T, trace []qemu.TraceLine, event string) (types []int) {
+	t.Helper()
+	for _, l := range trace {
+		if l.Event != event {
+			continue
+		}
+		var n int
+		if _, err := fmt.Sscanf(l.Text, "type %d", &n); err != nil {
+			t.Fatalf("trace: %s %s: %v", l.Event, l.Text, err)
+		}
+		types = append(types, n)
+	}
+	return types
+}
+
+// versions are those that the guest asked for on a connection that QEMU has.
+func versions(t *testing.T, trace []qemu.TraceLine) (list []string) {
+	t.Helper()
+	for _, l := range trace {
+		if l.Event == "vmbus_initiate_contact" {
+			version, _, _ := strings.Cut(strings.TrimPrefix(l.Text, "version "), " ")
+			list = append(list, version)
+		}
+	}
+	return list
+}
+
+// TestNegotiation meets a VMBus of version 4.0 that has nothing to offer. QEMU's
+// trace is the outside's word for what the guest said.
+func TestNegotiation(t *testing.T) {
+	r := witness.Start(t, "QEMU vmbus-bridge", "version negotiation and offers")
+	v := boot(t, qemu.Config{NoBalloon: true}, "clock")
+	r.SetVersion(v.program.Version)
+	v.ends("VMBus 4.0, 0 offers", "no disk found", "no network card found")
+	trace := v.traced()
+	// 6.0 to 5.0 go to connection 4, which QEMU does not have: it never sees them.
+	if got := versions(t, trace); !slices.Equal(got, []string{"4.1", "4.0"}) {
+		t.Errorf("QEMU saw the versions %v", got)
+	}
+	if got := messages(t, trace, "vmbus_process_incoming_message"); !slices.Equal(got, []int{initiateContact, initiateContact, requestOffers, unload}) {
+		t.Errorf("QEMU received the messages %v", got)
+	}
+	if got := messages(t, trace, "vmbus_post_msg"); !slices.Equal(got, []int{versionResponse, versionResponse, allOffersDelivered, unloadComplete}) {
+		t.Errorf("QEMU sent the messages %v", got)
+	}
+	r.SetExercised("connection 4 refused, 4.1 refused, 4.0 agreed by short VERSION_RESPONSE, offers, UNLOAD; QEMU's trace has these and no other messages")
+}
+
+// TestMessagesInARow lets the guest connect while messages wait for their slot: the
+// bridge sends the next one only after the EOM of the last.
+func TestMessagesInARow(t *testing.T) {
+	r := witness.Start(t, "QEMU vmbus-bridge", "messages in a row")
+	v := boot(t, qemu.Config{}, "clock")
+	r.SetVersion(v.program.Version)
+	if !v.program.Has(qemu.Balloon) {
+		t.Skipf("QEMU %s has no %s to offer", v.program.Version, qemu.Balloon)
+	}
+	v.ends("VMBus 4.0, 1 offers")
+	trace := v.traced()
+	sent := messages(t, trace, "vmbus_post_msg")
+	for _, want := range []int{offerChannel, allOffersDelivered, unloadComplete} {
+		if n := len(slices.DeleteFunc(slices.Clone(sent), func(n int) bool { return n != want })); n != 1 {
+			t.Errorf("QEMU sent message %d %d times: %v", want, n, sent)
+		}
+	}
+	taken := 0
+	for _, l := range trace {
+		if l.Event == "vmbus_msg_cb" {
+			if l.Text != "message status 0" {
+				t.Errorf("QEMU could not deliver a message: %s", l.Text)
+			}
+			taken++
+		}
+	}
+	// The last one may still wait for its acknowledgement when the machine ends.
+	if taken < len(sent)-1 {
+		t.Errorf("of %d messages %d were acknowledged", len(sent), taken)
+	}
+	r.SetExercised(fmt.Sprintf("offer and all-offers-delivered in a row: each of %d messages acknowledged by EOM", len(sent)))
+}
