@@ -21,9 +21,9 @@ const (
 // lowest is the end of the memory that is left to processors starting up.
 const lowest = 1 << 20
 
-// takeMemory gives mem the RAM of the memory map that is of the types of the
-// mask, but not the image itself.
-func takeMemory(types uint32) {
+// takeMemory gives mem the RAM of the memory map between two addresses that is of the
+// types of the mask, but not the image itself.
+func takeMemory(types uint32, low, high uint64) {
 	image := uint64(imageStart())
 	end := uint64(imageAt(infoClaimedEnd))
 	for i := uintptr(0); ; i++ {
@@ -32,10 +32,12 @@ func takeMemory(types uint32) {
 			return
 		}
 		from, to := d.start, d.start+d.pages<<mem.PageShift
-		if d.typ > 31 || types>>d.typ&1 == 0 || to < from || to > mem.MaxPhys || to <= lowest {
+		if d.typ > 31 || types>>d.typ&1 == 0 || to < from || to > mem.MaxPhys {
 			continue
 		}
-		from = max(from, lowest)
+		if from, to = max(from, low), min(to, high); from >= to {
+			continue
+		}
 		if to <= image || from >= end {
 			mem.AddExtent(from, to-from)
 			continue
@@ -196,13 +198,13 @@ func imageIn(start uint64) bool {
 	return uint64(imageBase()) < start+1<<30 && uint64(imageAt(infoEnd)) > start
 }
 
-// ownTables replaces the firmware's page tables by ours. Until that is done,
-// only memory that the firmware's tables do not lie in is used, and physical
-// addresses are virtual ones.
-func ownTables(resetSystem uintptr) string {
+// ownTables replaces the page tables that we were started with by ours. Until that is
+// done, only memory below reach is used, that the firmware's tables do not lie in, and
+// physical addresses are virtual ones.
+func ownTables(resetSystem uintptr, reach uint64) string {
 	direct := mem.DirectBase
 	mem.DirectBase = 0
-	takeMemory(freeNow)
+	takeMemory(freeNow, lowest, reach)
 	root := mem.NewRoot()
 	if root == 0 || !mapDirect(direct) || !mapImage() {
 		return "not enough memory for page tables"
@@ -220,7 +222,8 @@ func ownTables(resetSystem uintptr) string {
 	ring0.SetCR3(root)
 	mem.DirectBase = direct
 	mem.SetLive()
-	takeMemory(freeSoon)
+	takeMemory(freeSoon, lowest, reach)
+	takeMemory(freeNow|freeSoon, reach, mem.MaxPhys)
 	efi.SetReset(resetSystem, firmware)
 	mapRegisters()
 	return ""

@@ -40,7 +40,7 @@ func (s *source) open(a, b uintptr) string {
 		s.fw.open()
 		return ""
 	}
-	view := handover.View{End: 4 << 30} // what the image's page tables map
+	view := handover.View{End: directReach}
 	why := ""
 	if s.by == byPVH {
 		why = handed.FromStartInfo(view, uint64(a))
@@ -81,6 +81,17 @@ func useMap() {
 			*d = descriptor{typ: typ, start: r.Start, pages: (end - r.Start) >> mem.PageShift}
 		}
 	}
+}
+
+// directReach is the end of the memory that the image's page tables map.
+const directReach = 4 << 30
+
+// reach is the end of the memory that can be used before there are tables of our own.
+func (s *source) reach() uint64 {
+	if s.by == byUEFI {
+		return mem.MaxPhys // UEFI 2.10, 2.3.4: all memory is mapped
+	}
+	return directReach
 }
 
 // seed takes the random bytes that there are into trap.Seed.

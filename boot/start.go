@@ -54,12 +54,12 @@ func start(by, a, b uintptr) {
 		refuse(&from, "no source of random numbers (none from the firmware or the host, no RDSEED, no RDRAND)")
 	}
 	wall := from.now()
-	reset := from.resetSystem()
+	reset, reach := from.resetSystem(), from.reach()
 	if !from.leave() {
 		refuse(nil, "the firmware does not let go (ExitBootServices failed)")
 	}
 	ring0.Cli()
-	fail(ownTables(reset))
+	fail(ownTables(reset, reach))
 
 	fault, fatal, idle := stackFor(0), stackFor(1), stackFor(2)
 	if fault == 0 || fatal == 0 || idle == 0 {
