@@ -25,9 +25,15 @@ var tasks = map[string]func(*run) error{
 	report.System:   system,
 	report.Disk:     disk,
 	report.Shutdown: shutdown,
+	report.Balloon:  balloon,
 	report.Link:     link,
 	report.Unload:   unload,
 	report.Dmesg:    dmesg,
+	report.Network:  network,
+	report.Channels: channels,
+	report.Clock:    clock,
+
+	report.Rechannel: rechannel,
 }
 
 // system notes which kernel this is and what it found on VMBus: bus.CLASS is the

@@ -20,8 +20,17 @@ const (
 	System   = "system"
 	Disk     = "disk"
 	Shutdown = "shutdown"
+	Balloon  = "balloon"
+	Link     = "link"
+	Unload   = "unload"
+	Network  = "network"
+	Channels = "channels"
+	Clock    = "clock"
 	Dmesg    = "dmesg"
-	End      = "end" // no task: the last line, with "failed", the number of tasks that did
+
+	Rechannel = "rechannel"
+
+	End = "end" // no task: the last line, with "failed", the number of tasks that did
 )
 
 // Line is one line. A task writes any number of events, and in the end exactly one
