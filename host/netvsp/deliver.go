@@ -151,10 +151,14 @@ func (q *queue) fillSlot() (b []byte) {
 		if !s.wants(f.frame) || s.nic.lose(true, f.frame) {
 			continue
 		}
+		align := 1
 		if s.nic.opt.Pack {
-			b = appendPacket(b, f.frame, s.rxChecksum(f), packAlign)
-		} else {
-			b = appendPacket(b, f.frame, s.rxChecksum(f), 1)
+			align = packAlign
+		}
+		c := s.rxChecksum(f)
+		b = appendPacket(b, f.frame, c, align)
+		if c != 0 {
+			s.nic.stats.checkedToGuest.Add(1)
 		}
 		s.nic.stats.toGuest.Add(1)
 		s.nic.stats.toGuestBytes.Add(uint64(len(f.frame)))

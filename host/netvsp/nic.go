@@ -281,11 +281,15 @@ type Stats struct {
 	FromGuestBad              uint64 // dropped: malformed, or of another station
 	FromGuestDown             uint64 // dropped: no cable, or no network
 	Lost                      uint64 // either way, by Faults.Drop
+
+	CheckedToGuest    uint64 // of them: the guest was told that checksums are right
+	FinishedFromGuest uint64 // frames whose checksums the card filled in
+	LargeFromGuest    uint64 // frames that the card cut, or gave on as they were (Options.Uncut)
 }
 
 type counters struct {
 	toGuest, toGuestBytes, toGuestTransfers, toGuestRefused, toGuestDown, toGuestFiltered, toGuestBad, toGuestRejected,
-	fromGuest, fromGuestBytes, fromGuestTransfers, fromGuestBad, fromGuestDown, lost atomic.Uint64
+	fromGuest, fromGuestBytes, fromGuestTransfers, fromGuestBad, fromGuestDown, lost, checkedToGuest, finishedFromGuest, largeFromGuest atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -297,6 +301,7 @@ func (n *NIC) Stats() Stats {
 		ToGuestFiltered: c.toGuestFiltered.Load(), ToGuestBad: c.toGuestBad.Load(), ToGuestRejected: c.toGuestRejected.Load(),
 		FromGuest: c.fromGuest.Load(), FromGuestBytes: c.fromGuestBytes.Load(), FromGuestTransfers: c.fromGuestTransfers.Load(),
 		FromGuestBad: c.fromGuestBad.Load(), FromGuestDown: c.fromGuestDown.Load(), Lost: c.lost.Load(),
+		CheckedToGuest: c.checkedToGuest.Load(), FinishedFromGuest: c.finishedFromGuest.Load(), LargeFromGuest: c.largeFromGuest.Load(),
 	}
 }
 

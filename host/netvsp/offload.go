@@ -37,7 +37,7 @@ func (n *NIC) capabilities() (o rndis.Offload) {
 	const transport = rndis.CapTCP | rndis.CapTCPOptions | rndis.CapUDP
 	if !n.opt.NoTxChecksum {
 		o.IPv4Tx = transport | rndis.CapIPHeader | rndis.CapIPOptions
-		o.IPv6Tx = transport
+		o.IPv6Tx = transport | rndis.CapIPOptions // Linux uses the rest only with extension headers
 		if !n.opt.NoLSO {
 			o.LSOv4MaxSize, o.LSOv4MinSegments = maxOffload, minSegments
 			o.LSOv6MaxSize, o.LSOv6MinSegments, o.LSOv6Flags = maxOffload, minSegments, lsoIPv6
@@ -111,7 +111,7 @@ func (s *session) setOffload(info []byte) rndis.Status {
 		{p.IPv4, &o.IPv4Tx, &o.IPv4Rx, caps.IPv4Tx, caps.IPv4Rx, rndis.CapIPHeader | rndis.CapIPOptions},
 		{p.TCPv4, &o.IPv4Tx, &o.IPv4Rx, caps.IPv4Tx, caps.IPv4Rx, rndis.CapTCP | rndis.CapTCPOptions},
 		{p.UDPv4, &o.IPv4Tx, &o.IPv4Rx, caps.IPv4Tx, caps.IPv4Rx, rndis.CapUDP},
-		{p.TCPv6, &o.IPv6Tx, &o.IPv6Rx, caps.IPv6Tx, caps.IPv6Rx, rndis.CapTCP | rndis.CapTCPOptions},
+		{p.TCPv6, &o.IPv6Tx, &o.IPv6Rx, caps.IPv6Tx, caps.IPv6Rx, rndis.CapTCP | rndis.CapTCPOptions | rndis.CapIPOptions},
 		{p.UDPv6, &o.IPv6Tx, &o.IPv6Rx, caps.IPv6Tx, caps.IPv6Rx, rndis.CapUDP},
 	} {
 		switchCaps(c.tx, c.capTx&c.features, c.features, c.set, rndis.ChecksumTransmit)

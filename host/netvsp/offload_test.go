@@ -176,3 +176,19 @@ func TestSwitchCaps(t *testing.T) {
 		t.Errorf("%+v, want %+v", s.offload, want)
 	}
 }
+
+// IPv6 with options before TCP: the card claims to handle them.
+func TestFinishExtension(t *testing.T) {
+	f, offset, want := testPacket(true, header.TCPProtocolNumber, []byte("payload"))
+	options := []byte{protoTCP, 0, 1, 4, 0, 0, 0, 0} // PadN
+	f = append(f[:offset:offset], append(options, f[offset:]...)...)
+	f[ethernetHeader+6] = 60
+	header.IPv6(f[ethernetHeader:]).SetPayloadLength(uint16(len(f) - offset))
+	c := (rndis.ChecksumTxIPv6 | rndis.ChecksumTxTCP).WithOffset(offset + len(options))
+	if err := finishChecksums(f, c, new(NIC).capabilities()); err != nil {
+		t.Fatal(err)
+	}
+	if got := header.TCP(f[offset+len(options):]).Checksum(); got != want {
+		t.Errorf("%#x, want %#x", got, want)
+	}
+}

@@ -205,6 +205,7 @@ func (s *session) sendFrame(frame []byte, info ppis) (rule string, err error) {
 		if err := finishChecksums(frame, info.checksum, offload); err != nil {
 			return RuleOffload, err
 		}
+		s.nic.stats.finishedFromGuest.Add(1)
 	}
 	s.forward(frame, info)
 	return "", nil
@@ -217,6 +218,7 @@ func (s *session) sendLarge(frame []byte, info ppis, on rndis.Offload, mtu int) 
 	if err != nil {
 		return err
 	}
+	s.nic.stats.largeFromGuest.Add(1)
 	if s.nic.opt.Uncut {
 		l.finish(frame)
 		s.forward(frame, info)
