@@ -38,7 +38,7 @@ var modules = []string{
 }
 
 // programs are taken from this machine, with the libraries that they need.
-var programs = []string{"/usr/sbin/mkfs.ext4", "/usr/sbin/sgdisk"}
+var programs = []string{"/usr/sbin/mkfs.ext4", "/usr/sbin/sgdisk", "/usr/sbin/ethtool"}
 
 // settings are files that the programs read.
 var settings = []string{"/etc/mke2fs.conf"}
