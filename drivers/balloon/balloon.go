@@ -243,7 +243,9 @@ func (b *Balloon) versionAnswered(m dynmem.VersionResponse) error {
 		return b.askVersion()
 	}
 	b.set(askingCapabilities)
-	c := dynmem.Capabilities{Balloon: true, MinPages: floor(b.mem.Stats().Total), MaxPage: ^uint64(0)}
+	// No least number of pages: how few will do is not known before the program has
+	// run for a while. The floor is in the reports. Linux says the same.
+	c := dynmem.Capabilities{Balloon: true, MaxPage: ^uint64(0)}
 	return b.send(dynmem.MsgCapabilitiesReport, c.AppendTo(nil))
 }
 

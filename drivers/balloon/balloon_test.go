@@ -108,7 +108,7 @@ func TestNegotiation(t *testing.T) {
 		}
 		<-b.Agreed()
 		g, least := host.Guest(), floor(mem.total)
-		if g.Version != want || g.Capabilities != (dynmem.Capabilities{Balloon: true, MinPages: least, MaxPage: ^uint64(0)}) {
+		if g.Version != want || g.Capabilities != (dynmem.Capabilities{Balloon: true, MaxPage: ^uint64(0)}) {
 			t.Errorf("version %v, want %v; capabilities %+v", g.Version, want, g.Capabilities)
 		}
 		if want := (dynmem.Status{Available: mem.total, ZeroFree: mem.total, Committed: least}); g.Status != want {
