@@ -37,6 +37,9 @@ a Linux kernel that has it in QEMU's software emulation and runs the machine
 there: slower, otherwise the same. The first such start downloads that kernel
 (a Debian package of 100 MB).
 
+A kernel that hvgo build --format elf made takes the place of the image: it is
+booted without firmware, by Linux's 64-bit boot protocol.
+
 With --kernel the guest is a Linux kernel, which a boot loader need not find: of use
 to anyone who works on Linux's drivers for Hyper-V.
 
@@ -52,6 +55,7 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
 		Example: `  hvgo run svc.vhdx
   hvgo run -p 8080:8080 --memory 128 svc.vhdx
   hvgo run -p 0.0.0.0:80:8080 --disk data.vhdx --disk scratch.img svc.vhdx
+  hvgo run --append "LEVEL=debug -- -listen :8080" svc.elf
   hvgo run --kernel /boot/vmlinuz-6.12 --initrd initrd.img -m 1G --cpus 2 --disk root.img --append "console=ttyS0 root=/dev/sda1"`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -114,6 +118,7 @@ type runOptions struct {
 type runPlan struct {
 	image     *diskFile // nil with a kernel and no image
 	kernel    *kernelPlan
+	append    string // command line of the image
 	disks     []*diskFile
 	memory    uint64 // bytes
 	cpus      int
@@ -168,6 +173,10 @@ func (o *runOptions) plan() (*runPlan, error) {
 	}
 	if p.cpus < 1 || p.cpus > maxCPUs {
 		return nil, fmt.Errorf("--cpus: a guest has 1 to %d processors, not %d", maxCPUs, p.cpus)
+	}
+	o.takeKernel()
+	if p.append, err = o.planAppend(); err != nil {
+		return nil, err
 	}
 	if p.kernel, err = o.planKernel(p.memory); err != nil {
 		return nil, err
@@ -391,6 +400,9 @@ func (p *runPlan) args() []string {
 		args = append(args, "--"+consoleElsewhere)
 	}
 	args = append(args, p.kernel.args()...)
+	if p.append != "" {
+		args = append(args, "--append="+p.append)
+	}
 	if p.image == nil {
 		return args
 	}

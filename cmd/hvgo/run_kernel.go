@@ -13,10 +13,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
+	"github.com/hvgo/hvgo/host/direct"
 	"github.com/hvgo/hvgo/host/firmware"
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/nested"
@@ -34,9 +36,9 @@ const (
 )
 
 func (o *kernelOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.kernel, "kernel", "", "boot `file`, a Linux kernel with EFI stub, such as /boot/vmlinuz-*; the image, if given, is its first disk")
+	f.StringVar(&o.kernel, "kernel", "", "boot `file`, a Linux kernel with EFI stub, such as /boot/vmlinuz-*, or an ELF kernel; the image, if given, is its first disk")
 	f.StringVar(&o.initrd, "initrd", "", "with --kernel: `file` of the initial RAM disk")
-	f.StringVar(&o.append, "append", defaultAppend, "with --kernel: the kernel's command `line`")
+	f.StringVar(&o.append, "append", defaultAppend, "the kernel's command `line`; for a Go program: NAME=value ... -- argument ...; an image gets none by default")
 }
 
 // kernelPlan is a kernel that passed all checks. A nil one is none.
@@ -55,13 +57,11 @@ func (o *runOptions) planKernel(memory uint64) (*kernelPlan, error) {
 	case k.kernel != "":
 	case k.initrd != "":
 		return nil, errors.New("--initrd needs --kernel")
-	case k.append != "" && k.append != defaultAppend:
-		return nil, errors.New("--append needs --kernel")
 	default:
 		return nil, nil
 	}
-	if len(k.append) > maxAppend || !utf8.ValidString(k.append) || bytes.ContainsFunc([]byte(k.append), func(r rune) bool { return r < ' ' }) {
-		return nil, fmt.Errorf("--append: a kernel's command line is one line of %d bytes at most", maxAppend)
+	if err := checkAppend(k.append); err != nil {
+		return nil, err
 	}
 	p := &kernelPlan{append: k.append}
 	var need uint64
@@ -82,6 +82,13 @@ func (o *runOptions) planKernel(memory uint64) (*kernelPlan, error) {
 		return nil, fmt.Errorf("--memory: %s is too little for this kernel and its initial RAM disk: give it %s or more", mibText(memory), mibText(need))
 	}
 	return p, nil
+}
+
+func checkAppend(line string) error {
+	if len(line) > maxAppend || !utf8.ValidString(line) || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' }) {
+		return fmt.Errorf("--append: a command line is one line of %d bytes at most", maxAppend)
+	}
+	return nil
 }
 
 // Offsets in a bzImage (Linux's Documentation/arch/x86/boot.rst).
@@ -105,6 +112,10 @@ func checkKernel(name string) (path string, size, need uint64, err error) {
 	defer f.Close()
 	var head [4096]byte
 	n, _ := f.ReadAt(head[:], 0) // what is missing is zero, and no kernel
+	if direct.IsELF(head[:n]) && size <= maxKernel {
+		need, err = checkDirect(path)
+		return path, size, need, err
+	}
 	if what := notKernel(head[:n]); what != "" {
 		return "", 0, 0, fmt.Errorf("%s %s", name, what)
 	}
@@ -122,8 +133,6 @@ func checkKernel(name string) (path string, size, need uint64, err error) {
 func notKernel(head []byte) string {
 	const want = "give a bzImage with EFI stub, such as /boot/vmlinuz-*"
 	switch {
-	case bytes.HasPrefix(head, []byte("\x7fELF")):
-		return "is an ELF file: " + want
 	case bytes.HasPrefix(head, []byte("vhdxfile")):
 		return "is a VHDX: run it without --kernel"
 	case len(head) > setupSize && string(head[setupMagic:][:4]) == "HdrS" && string(head[:2]) != "MZ":

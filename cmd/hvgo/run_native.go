@@ -59,7 +59,7 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 // newGuest opens the disks and puts the machine together.
 func (p *runPlan) newGuest(console io.Writer, net *network, rec *recording, log *slog.Logger) (*guest.Guest, error) {
 	cfg := guest.Config{
-		Machine: machine.Config{Memory: p.memory, VCPUs: p.cpus, Console: console, Mask: p.mask, Log: log},
+		Machine: machine.Config{Memory: p.memory, VCPUs: p.cpus, LoadOptions: p.append, Console: console, Mask: p.mask, Log: log},
 		NoDisk:  p.noDisk,
 	}
 	cfg.Machine.VMBus.Record = rec.recorder()

@@ -47,6 +47,17 @@ type segment struct {
 // IsELF reports whether a file begins as ELF files do.
 func IsELF(file []byte) bool { return bytes.HasPrefix(file, []byte(elf.ELFMAG)) }
 
+// Check looks at a kernel, and returns where the memory that it is loaded to ends, as
+// an address. The error wraps ErrKernel.
+func Check(file []byte) (end uint64, err error) {
+	k, err := readKernel(file)
+	if err != nil {
+		return 0, err
+	}
+	last := k.segments[len(k.segments)-1]
+	return last.address + last.size, nil
+}
+
 func readKernel(file []byte) (*kernel, error) {
 	f, err := elf.NewFile(bytes.NewReader(file))
 	if err != nil {
