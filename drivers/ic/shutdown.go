@@ -133,8 +133,12 @@ func (s *Shutdown) answer(payload []byte) (answer []byte, act *Request, err erro
 		h.Status = wireic.StatusNotSupported
 	}
 	h.Size = uint16(len(body)) // at most what came, so it fits
-	s.out = wire.PipeHeader{Type: wire.PipeData, Length: uint32(wireic.HeaderSize + len(body))}.AppendTo(s.out[:0])
+	// As long as the question, as Linux answers: a shorter answer was never seen on Hyper-V.
+	s.out = wire.PipeHeader{Type: wire.PipeData, Length: pipe.Length}.AppendTo(s.out[:0])
 	s.out = append(h.AppendTo(s.out), body...)
+	if short := wire.PipeHeaderSize + int(pipe.Length) - len(s.out); short > 0 {
+		s.out = append(s.out, make([]byte, short)...)
+	}
 	return s.out, act, nil
 }
 

@@ -162,8 +162,10 @@ func (d *Disk) encode(s *slot, cdb []byte, direction uint8, n int) {
 	r := vstor.Request{
 		Length: uint16(v.RequestSize()), Target: d.Target, LUN: d.LUN,
 		CDBLength: uint8(len(cdb)), SenseLength: uint8(v.SenseSize()), DataIn: direction, DataTransferLength: uint32(n),
-		QueueTag: 0xFF, QueueAction: vstor.QueueTagSimple, // untagged
-		SRBFlags: vstor.SRBFlagDisableSynchTransfer, TimeoutSeconds: 60,
+		QueueTag: 0xFF, QueueAction: vstor.QueueTagSimple, // SP_UNTAGGED
+		// After an error the queue must go on: nobody here would release it.
+		SRBFlags:       vstor.SRBFlagDisableSynchTransfer | vstor.SRBFlagQueueActionEnable | vstor.SRBFlagNoQueueFreeze,
+		TimeoutSeconds: 60,
 	}
 	switch direction {
 	case vstor.DataIn:

@@ -81,9 +81,9 @@ func gpadlMessages(ch wire.ChannelID, id wire.GPADLID, pfns []uint64) [][]byte {
 	n := min(len(pfns), wire.GPADLHeaderMaxPFNs)
 	head.Data = appendPFNs(head.Data, pfns[:n])
 	msgs := [][]byte{head.AppendTo(nil)}
-	for number := uint32(0); n < len(pfns); number++ {
+	for n < len(pfns) {
 		end := min(len(pfns), n+wire.GPADLBodyMaxPFNs)
-		body := wire.GPADLBody{Number: number, GPADLID: id, Data: appendPFNs(nil, pfns[n:end])}
+		body := wire.GPADLBody{GPADLID: id, Data: appendPFNs(nil, pfns[n:end])}
 		msgs = append(msgs, body.AppendTo(nil))
 		n = end
 	}

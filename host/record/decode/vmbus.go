@@ -159,7 +159,6 @@ func (p *Part) pages(b []byte) {
 
 func gpadlBody(p *Part, b []byte) ([]byte, error) {
 	m, err := wire.DecodeGPADLBody(b)
-	p.add("number", "%d", m.Number)
 	p.add("GPADL", "%#x", uint32(m.GPADLID))
 	p.pages(m.Data)
 	return m.AppendTo(nil), err

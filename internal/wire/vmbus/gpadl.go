@@ -71,10 +71,12 @@ func (m GPADLHeader) AppendTo(b []byte) []byte {
 //
 //	0        8        12      16
 //	+--------+--------+-------+------------------+
-//	| header | number | GPADL | page numbers ... |
+//	| header |   0    | GPADL | page numbers ... |
 //	+--------+--------+-------+------------------+
+//
+// The word at 8 is a message number in Linux's structure and reserved in OpenVMM's;
+// Linux 6.1 and 6.12 send zero (test/witness/golden).
 type GPADLBody struct {
-	Number  uint32 // Linux counts from 0, others leave it 0: not to be relied upon
 	GPADLID GPADLID
 	Data    []byte // range data in this message; shares memory with the decoder's input
 }
@@ -84,13 +86,13 @@ func DecodeGPADLBody(b []byte) (m GPADLBody, err error) {
 	if err := open(b, MsgGPADLBody, GPADLBodySize); err != nil {
 		return m, err
 	}
-	return GPADLBody{get32(b, 8), GPADLID(get32(b, 12)), b[GPADLBodySize:]}, nil
+	return GPADLBody{GPADLID(get32(b, 12)), b[GPADLBodySize:]}, nil
 }
 
 // AppendTo appends the whole message to b.
 func (m GPADLBody) AppendTo(b []byte) []byte {
 	b = AppendHeader(b, MsgGPADLBody)
-	return append(u32(u32(b, m.Number), uint32(m.GPADLID)), m.Data...)
+	return append(u32(u32(b, 0), uint32(m.GPADLID)), m.Data...)
 }
 
 // GPARange describes a run of bytes over pages that need not be adjacent; its

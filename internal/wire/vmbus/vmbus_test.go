@@ -44,7 +44,7 @@ func codecs() []codec {
 	vr := VersionResponse{Supported: true, State: 1, VersionOrConnID: 4, Features: FeatureClientID, MonitorHostGPA: 0x1000, MonitorGuestGPA: 0x2000}
 	vrShort := VersionResponse{Supported: true}
 	head := GPADLHeader{ChannelID: 5, GPADLID: 1, Length: 16, RangeCount: 1, Data: AppendPFN(GPARange{4096, 0}.AppendTo(nil), 0x123)}
-	body := GPADLBody{Number: 2, GPADLID: 1, Data: AppendPFN(nil, 0x456)}
+	body := GPADLBody{GPADLID: 1, Data: AppendPFN(nil, 0x456)}
 	return []codec{
 		{name: "OfferChannel", hex: "01000000 00000000 d96361baa104294db60572e2ffb1dc7f 33221100554477668899aabbccddeeff" + zeros8 + zeros8 +
 			"1000 0200 04" + fill("00", 118) + "77 0300 0400 05000000 06 01 0100 05200000",
@@ -66,7 +66,7 @@ func codecs() []codec {
 			want: GPADLHeader{ChannelID: 5, GPADLID: 1, Length: 7, RangeCount: 6, Data: []byte{}}},
 		{name: "GPADLHeader", hex: "08000000 00000000 05000000 01000000 1000 0100 00100000 00000000 2301000000000000", enc: head.AppendTo,
 			dec: func(b []byte) (any, error) { return DecodeGPADLHeader(b) }, want: head, least: GPADLHeaderSize},
-		{name: "GPADLBody", hex: "09000000 00000000 02000000 01000000 5604000000000000", enc: body.AppendTo,
+		{name: "GPADLBody", hex: "09000000 00000000 00000000 01000000 5604000000000000", enc: body.AppendTo,
 			dec: func(b []byte) (any, error) { return DecodeGPADLBody(b) }, want: body, least: GPADLBodySize},
 		{name: "GPADLCreated", hex: "0a000000 00000000 05000000 01000000 ffff0080", enc: GPADLCreated{5, 1, StatusUnsuccessful}.AppendTo,
 			dec: func(b []byte) (any, error) { return DecodeGPADLCreated(b) }, want: GPADLCreated{5, 1, StatusUnsuccessful}},
