@@ -93,6 +93,7 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say all that the virtual devices log")
 	o.kernel.addFlags(f)
 	o.qemu.addFlags(f)
+	o.balloon.addFlags(f)
 	cmd.MarkFlagsMutuallyExclusive("nested", "native")
 	return cmd
 }
@@ -110,8 +111,9 @@ type runOptions struct {
 	noNetwork, noDisk, nested, native, verbose bool
 	crashToo                                   bool
 
-	kernel kernelOptions
-	qemu   qemuOptions
+	kernel  kernelOptions
+	qemu    qemuOptions
+	balloon balloonOptions
 }
 
 // runPlan is what the flags mean, after all checks.
@@ -124,6 +126,7 @@ type runPlan struct {
 	cpus      int
 	publish   []publish
 	mask      hyperv.Mask
+	balloon   *balloonPlan
 	record    string // whole path, or nothing
 	noNetwork bool
 	noDisk    bool
@@ -183,6 +186,9 @@ func (o *runOptions) plan() (*runPlan, error) {
 	}
 	if p.mask, err = hyperv.ParseMask(o.mask); err != nil {
 		return nil, fmt.Errorf("--mask: %w", err)
+	}
+	if p.balloon, err = o.balloon.plan(p.memory); err != nil {
+		return nil, err
 	}
 	if p.publish, err = parsePublishes(o.publish); err != nil {
 		return nil, err
@@ -400,6 +406,7 @@ func (p *runPlan) args() []string {
 		args = append(args, "--"+consoleElsewhere)
 	}
 	args = append(args, p.kernel.args()...)
+	args = append(args, p.balloon.args()...)
 	if p.append != "" {
 		args = append(args, "--append="+p.append)
 	}

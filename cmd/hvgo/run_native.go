@@ -48,6 +48,7 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 	go feedConsole(ctx, g.Input(), os.Stdin)
 	start := time.Now()
 	net.started(g)
+	go p.balloon.take(ctx)
 	exit, err := g.Run(ctx)
 	say(fmt.Sprintf("the guest ran for %.1f s; %s", time.Since(start).Seconds(), g.Figures()))
 	if err != nil {
@@ -63,6 +64,7 @@ func (p *runPlan) newGuest(console io.Writer, net *network, rec *recording, log 
 		NoDisk:  p.noDisk,
 	}
 	cfg.Machine.VMBus.Record = rec.recorder()
+	p.balloon.attach(&cfg.Machine)
 	if err := p.kernel.load(&cfg.Machine); err != nil {
 		return nil, err
 	}

@@ -153,6 +153,8 @@ func (o *runOptions) planQEMU() (_ *qemuPlan, err error) {
 		return nil, errors.New("--publish and --qemu contradict each other: QEMU has no network card on VMBus")
 	case len(o.disks) > 0:
 		return nil, errors.New("--disk and --qemu contradict each other: QEMU has no disks on VMBus")
+	case o.balloon.size != "":
+		return nil, errors.New("--balloon and --qemu contradict each other: QEMU offers Dynamic Memory anyway, and its monitor sets the size")
 	case o.mask != "":
 		return nil, errors.New("--mask and --qemu contradict each other: say with --qemu-flags what the guest is to see")
 	case !hvFlags.MatchString(o.qemu.flags):
