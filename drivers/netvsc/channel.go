@@ -20,6 +20,9 @@ type Channel interface {
 	// Share gives zeroed memory of n pages that the host knows by a GPADL.
 	Share(n int) (*Memory, error)
 
+	// Lend gives zeroed memory of n pages for SendGPADirect.
+	Lend(n int) (*Memory, error)
+
 	// Serve calls handle with what arrived, in one goroutine, until the channel
 	// is closed or rescinded. Packets are private copies, valid until handle
 	// returns.
@@ -29,7 +32,7 @@ type Channel interface {
 	// shared memory any more.
 	Close() error
 
-	// Free frees what Share gave. It follows Close and the end of Serve.
+	// Free frees what Share and Lend gave. It follows Close and the end of Serve.
 	Free() error
 }
 
@@ -37,7 +40,7 @@ type Channel interface {
 type Memory struct {
 	Bytes []byte
 	PFN   []uint64 // guest page number of each page
-	GPADL uint32
+	GPADL uint32   // of what Share gave
 }
 
 // Done is a completion of a packet of the host's.

@@ -77,13 +77,24 @@ func (h *fakeHost) Share(n int) (*Memory, error) {
 	return m, nil
 }
 
+func (h *fakeHost) Lend(n int) (*Memory, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m := &Memory{Bytes: make([]byte, n*pageSize)}
+	for i := range n {
+		m.PFN = append(m.PFN, 1<<40+uint64(len(h.byPFN))<<20+uint64(i))
+	}
+	h.byPFN[m.PFN[0]] = m
+	return m, nil
+}
+
 func (h *fakeHost) Close() error { h.rescind(); return nil }
 
 // Free spoils the memory, so that a later use shows.
 func (h *fakeHost) Free() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, m := range h.gpadls {
+	for _, m := range h.byPFN { // all of it: what is shared has page numbers too
 		m.Bytes = nil
 	}
 	h.freed = true

@@ -31,7 +31,7 @@ func (n *NIC) negotiate() error {
 	if err != nil {
 		return err
 	}
-	page, err := n.ch.Share(1)
+	page, err := n.ch.Lend(1)
 	if err != nil {
 		return fmt.Errorf("control page: %w", err)
 	}

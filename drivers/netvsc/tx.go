@@ -73,7 +73,7 @@ func (n *NIC) prepareTransmit(sectionSize, sections int, limits rndis.Initialize
 	q.buffer = q.buffer[:sections*sectionSize]
 	pages := (rndis.PacketSize + rndis.PPI32Size + ethernetHeader + n.mtu + pageSize - 1) / pageSize
 	for range n.o.DirectSlots {
-		m, err := n.ch.Share(pages)
+		m, err := n.ch.Lend(pages)
 		if err != nil {
 			return fmt.Errorf("direct slots: %w", err)
 		}

@@ -29,6 +29,9 @@ func Attach(p vmbus.Platform, bus *vmbus.Bus, offer vmbus.Offer, o Options) (*NI
 	return Open(&busChannel{c: c, p: p, buffersFirst: bus.Version() < wire.Version4_0}, o)
 }
 
+// errNotReleased: the host may still read pages that packets named.
+var errNotReleased = errors.New("the host did not say that it has closed the channel")
+
 // busChannel is a Channel on VMBus.
 type busChannel struct {
 	c            *vmbus.Channel
@@ -41,8 +44,9 @@ type busChannel struct {
 }
 
 type share struct {
-	gpadl *vmbus.GPADL // nil once torn down
+	gpadl *vmbus.GPADL // nil once torn down, and of lent pages
 	pages *vmbus.Pages
+	lent  bool  // the host has the pages as long as the channel
 	err   error // of the teardown
 }
 
@@ -81,6 +85,19 @@ func (b *busChannel) Share(n int) (*Memory, error) {
 	b.shared = append(b.shared, share{gpadl: gpadl, pages: pages})
 	b.mu.Unlock()
 	return &Memory{Bytes: pages.Mem, PFN: pages.PFN, GPADL: uint32(gpadl.ID)}, nil
+}
+
+// Lend takes pages that the host learns of by GPA-direct packets only, as Linux does: a
+// GPADL for each would be two messages and a wait for nothing.
+func (b *busChannel) Lend(n int) (*Memory, error) {
+	pages, err := b.p.AllocPages(n)
+	if err != nil {
+		return nil, fmt.Errorf("%d pages: %w", n, err)
+	}
+	b.mu.Lock()
+	b.shared = append(b.shared, share{pages: pages, lent: true})
+	b.mu.Unlock()
+	return &Memory{Bytes: pages.Mem, PFN: pages.PFN}, nil
 }
 
 // Serve translates batches. The end that we asked for is no error.
@@ -149,10 +166,13 @@ func (b *busChannel) Free() error {
 	defer b.mu.Unlock()
 	var errs []error
 	for _, s := range b.shared {
-		if vmbus.MayFree(s.err) {
-			s.pages.Free()
-		} else {
+		switch {
+		case s.lent && !b.c.Released():
+			errs = append(errs, fmt.Errorf("%d lent pages are lost: %w", len(s.pages.PFN), errNotReleased))
+		case !vmbus.MayFree(s.err):
 			errs = append(errs, fmt.Errorf("%d shared pages are lost: %w", len(s.pages.PFN), s.err))
+		default:
+			s.pages.Free()
 		}
 	}
 	b.shared = nil

@@ -5,6 +5,7 @@ package netvsc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -207,4 +208,38 @@ func (n *NIC) hasRoom() bool {
 	n.tx.mu.Lock()
 	defer n.tx.mu.Unlock()
 	return len(n.tx.free) > 0 || len(n.tx.directFree) > 0
+}
+
+// Pages that packets lent to the host are free only when it has let go of the channel.
+func TestLentPages(t *testing.T) {
+	m := loopback.New(t, loopback.Options{})
+	m.Server.AddDevice(&vsp{h: newFakeHost()})
+	bus, err := guest.Connect(m.Guest, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, closed := range []bool{false, true} {
+		c, err := bus.Open(bus.Find(wire.InterfaceNetwork)[0].ChannelID, guest.OpenOptions{SendPages: ringPages, ReceivePages: ringPages})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &busChannel{c: c, p: m.Guest}
+		free := m.FreePages()
+		if _, err := b.Lend(3); err != nil || m.FreePages() != free-3 {
+			t.Fatalf("%v, %d of %d pages free", err, m.FreePages(), free)
+		}
+		if closed {
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			free += 2 * ringPages
+		}
+		err = b.Free()
+		if closed && (err != nil || m.FreePages() != free) || !closed && (!errors.Is(err, errNotReleased) || m.FreePages() != free-3) {
+			t.Errorf("closed %t: %v, %d of %d pages free", closed, err, m.FreePages(), free)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

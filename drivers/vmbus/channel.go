@@ -277,6 +277,15 @@ func (c *Channel) Close() error {
 	return nil
 }
 
+// Released reports, once Close has returned, whether the host has certainly let go of
+// the channel, and so of pages that packets lent to it. If not, they must never be
+// used again.
+func (c *Channel) Released() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed && !c.leak
+}
+
 // drop gives up one use of the ring pages; the last one frees them.
 func (c *Channel) drop() {
 	c.mu.Lock()
