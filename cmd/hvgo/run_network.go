@@ -45,7 +45,7 @@ func (p *runPlan) newNetwork(log *slog.Logger) (_ *network, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.card, err = netvsp.New(netvsp.Options{Network: n.Network, Queues: p.cpus}); err != nil {
+	if n.card, err = netvsp.New(netvsp.Options{Network: n.Network, Queues: p.cpus, Uncut: true}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	n.Plug(n.card)

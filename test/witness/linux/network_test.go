@@ -47,7 +47,9 @@ func TestNetwork(t *testing.T) {
 }
 
 func testNetwork(t *testing.T, series string) {
-	row := witness.Start(t, "Debian Linux", "NetVSC network, sub-channels, integration services")
+	row := witness.Start(t, "Debian Linux", "NetVSC: DHCP, HTTP both ways, checksum and TSO offload")
+	subs := witness.Start(t, "Debian Linux", "sub-channels of StorVSC and NetVSC")
+	services := witness.Start(t, "Debian Linux", "integration services: heartbeat, time, shutdown")
 	web := newWeb(t)
 	network, card := newCard(t, series != seriesNames[0])
 	l := boot(t, row, options{
@@ -64,14 +66,20 @@ func testNetwork(t *testing.T, series string) {
 	})
 	figures := checkNetwork(t, l, web, card)
 	checkChannels(t, l, card)
-	checkServices(t, l)
+	off := checkServices(t, l)
 	l.awaitEvent(report.Shutdown, "ready")
 	if err := l.AskShutdown(t.Context()); err != nil {
 		t.Errorf("ask for a shutdown: %v", err)
 	}
 	l.finish()
-	row.SetExercised(fmt.Sprintf("NetVSC: DHCP, %d MiB by HTTP in (%s) and out (%s), checksum and TSO offload, 2 channels for network and disk; "+
-		"heartbeat, time, shutdown", netSize/mib, rate(netSize, figures["fetch_seconds"]), rate(netSize, figures["post_seconds"])))
+	release := l.awaitResult(report.System)["release"]
+	subs.SetVersion(release)
+	services.SetVersion(release)
+	row.SetExercised(fmt.Sprintf("NetVSC: DHCP, %d MiB by HTTP in (%s) and out (%s), checksum and TSO offload",
+		netSize/mib, rate(netSize, figures["fetch_seconds"]), rate(netSize, figures["post_seconds"])))
+	subs.SetExercised("StorVSC and NetVSC on 2 channels each with 2 processors, receive scaling; a channel given back and had again")
+	services.SetExercised(fmt.Sprintf("integration services: %d heartbeats; clock set %v ahead, %v off at last; shutdown",
+		l.Heartbeat.Beat().Answered, ahead, off.Abs().Round(time.Millisecond)))
 }
 
 // newCard makes a network with a card of two channels, which cuts large frames or not.
@@ -192,12 +200,13 @@ func counter(text, name string) int {
 	return 0
 }
 
-// checkServices checks heartbeat and time.
-func checkServices(t *testing.T, l *linux) {
+// checkServices checks heartbeat and time, and returns by what Linux's clock is wrong
+// in the end.
+func checkServices(t *testing.T, l *linux) (off time.Duration) {
 	t.Helper()
 	for _, event := range []string{"time", "later"} {
 		ns, err := strconv.ParseInt(l.awaitEvent(report.Clock, event)["unix"], 10, 64)
-		off := time.Until(time.Unix(0, ns)) - ahead
+		off = time.Until(time.Unix(0, ns)) - ahead
 		if err != nil || off.Abs() > clockError {
 			t.Errorf("Linux's clock is %v off the one that it was told, %v", off, err)
 		}
@@ -210,6 +219,7 @@ func checkServices(t *testing.T, l *linux) {
 		t.Errorf("heartbeat: %+v", b)
 	}
 	t.Logf("time %+v, heart %+v", l.TimeSync.Stats(), l.Heartbeat.Beat())
+	return off
 }
 
 // web is the server that Linux fetches from and sends to.
