@@ -118,7 +118,8 @@ func TestRuntimeItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d entries, %d functions reached, %d instructions", len(report.Roots), len(report.Reached), report.Instructions)
-	for _, name := range []string{"runtime/mem.Fault", "runtime/mem.Mmap", "runtime/ring0.trapSyscall", "runtime/trap.doorEntry"} {
+	for _, name := range []string{"runtime/mem.Fault", "runtime/mem.Mmap", "runtime/ring0.trapSyscall", "runtime/trap.doorEntry",
+		"boot.enterDirect", "runtime/handover.(*Info).FromStartInfo", "runtime/acpi.Off"} {
 		if !slices.Contains(report.Reached, module+name) {
 			t.Errorf("%s is not reached: the walk stops somewhere", name)
 		}

@@ -96,7 +96,7 @@ func (l *Line) appendRune(r uint32) bool {
 // Append adds a byte to the text. It gives false when there is no more room.
 func (l *Line) Append(c byte) bool {
 	if l.Len == len(l.Text) {
-		for l.Len > 0 && !isSpace(l.Text[l.Len-1]) {
+		for !isSpace(c) && l.Len > 0 && !isSpace(l.Text[l.Len-1]) {
 			l.Len--
 		}
 		l.Cut = true
