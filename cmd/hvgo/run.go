@@ -94,6 +94,7 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
 	o.kernel.addFlags(f)
 	o.qemu.addFlags(f)
 	o.balloon.addFlags(f)
+	o.host.addFlags(f)
 	cmd.MarkFlagsMutuallyExclusive("nested", "native")
 	return cmd
 }
@@ -112,6 +113,7 @@ type runOptions struct {
 	crashToo                                   bool
 
 	kernel  kernelOptions
+	host    hostOptions
 	qemu    qemuOptions
 	balloon balloonOptions
 }
@@ -126,6 +128,7 @@ type runPlan struct {
 	cpus      int
 	publish   []publish
 	mask      hyperv.Mask
+	host      *hostPlan
 	balloon   *balloonPlan
 	record    string // whole path, or nothing
 	noNetwork bool
@@ -186,6 +189,9 @@ func (o *runOptions) plan() (*runPlan, error) {
 	}
 	if p.mask, err = hyperv.ParseMask(o.mask); err != nil {
 		return nil, fmt.Errorf("--mask: %w", err)
+	}
+	if p.host, err = o.host.plan(); err != nil {
+		return nil, err
 	}
 	if p.balloon, err = o.balloon.plan(p.memory); err != nil {
 		return nil, err
@@ -407,6 +413,7 @@ func (p *runPlan) args() []string {
 	}
 	args = append(args, p.kernel.args()...)
 	args = append(args, p.balloon.args()...)
+	args = append(args, p.host.args()...)
 	if p.append != "" {
 		args = append(args, "--append="+p.append)
 	}

@@ -54,7 +54,10 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	return exitError(exit, p.crashToo)
+	if err := exitError(exit, p.crashToo); err != nil {
+		return err
+	}
+	return p.host.verdict()
 }
 
 // newGuest opens the disks and puts the machine together.
@@ -63,6 +66,7 @@ func (p *runPlan) newGuest(console io.Writer, net *network, rec *recording, log 
 		Machine: machine.Config{Memory: p.memory, VCPUs: p.cpus, LoadOptions: p.append, Console: console, Mask: p.mask, Log: log},
 		NoDisk:  p.noDisk,
 	}
+	p.host.apply(&cfg.Machine)
 	cfg.Machine.VMBus.Record = rec.recorder()
 	p.balloon.attach(&cfg.Machine)
 	if err := p.kernel.load(&cfg.Machine); err != nil {

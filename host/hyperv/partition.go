@@ -4,6 +4,7 @@
 package hyperv
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,11 @@ type Config struct {
 	// refuses it.
 	NoEnforce bool
 
+	// Strict is told about each rule of the interface that the guest breaks (the Rule
+	// constants), also where KVM looks away. It is called from any goroutine, with
+	// locks held: it must not call the Partition. nil is the leniency of KVM.
+	Strict func(rule, detail string)
+
 	// Server may be set later with SetServer, before the VM runs. Without one no
 	// connection exists.
 	Server Server
@@ -45,6 +51,12 @@ type Partition struct {
 	log    *slog.Logger
 	synics []*synic
 
+	strict   func(rule, detail string) // or nil
+	features features
+	mask     Mask
+	enforce  bool          // what is not announced is refused
+	closed   chan struct{} // ends watchForgotten
+
 	posts, signals, others   atomic.Uint64 // hypercalls of the guest
 	messages, events, raised atomic.Uint64 // deliveries to the guest
 }
@@ -52,7 +64,10 @@ type Partition struct {
 // New prepares the VM's processors: CPUID, SynIC, interrupt routes. Close it
 // after the VM has run, before the VM is closed.
 func New(vm *vmm.VM, cfg Config) (*Partition, error) {
-	p := &Partition{vm: vm, server: cfg.Server, log: cfg.Log}
+	p := &Partition{
+		vm: vm, server: cfg.Server, log: cfg.Log,
+		strict: cfg.Strict, mask: cfg.Mask, enforce: !cfg.NoEnforce, closed: make(chan struct{}),
+	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -66,6 +81,7 @@ func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 		if err := c.SetCPUID(entries); err != nil {
 			return nil, err
 		}
+		p.features = featuresOf(entries)
 		// QEMU's emulation of nested SVM does not intercept XSETBV, so KVM
 		// would go on with the reset value and undo what the guest set.
 		if x := kvm.SupportedXCR0(entries); x != 0 {
@@ -77,7 +93,7 @@ func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 			if err := c.EnableCap(kvm.CapHypervSynIC2); err != nil {
 				return nil, err
 			}
-			if !cfg.NoEnforce {
+			if p.enforceInKVM() {
 				if err := c.EnableCap(kvm.CapHypervEnforceCPUID, 1); err != nil {
 					return nil, err
 				}
@@ -93,14 +109,36 @@ func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 		return nil, err
 	}
 	vm.SetHypervisor(p)
+	if p.strict != nil && cfg.Mask&NoHyperv == 0 {
+		if err := p.filter(p.enforceInKVM() || !p.enforce); err != nil {
+			return nil, err
+		}
+		go p.watchForgotten()
+	}
 	return p, nil
+}
+
+// enforceInKVM tells whether KVM refuses what CPUID does not announce. Of a hypercall
+// it then tells nobody: strict mode refuses the two of VMBus itself.
+func (p *Partition) enforceInKVM() bool {
+	return p.enforce && (p.strict == nil || p.mask&(NoPostMessages|NoSignalEvents) == 0)
+}
+
+func featuresOf(entries []kvm.CPUIDEntry) (f features) {
+	for _, e := range entries {
+		if e.Function == tlfs.LeafFeatures {
+			f = features{e.EAX, e.EBX, e.EDX}
+		}
+	}
+	return f
 }
 
 // SetServer sets who answers hypercalls; before the VM runs.
 func (p *Partition) SetServer(s Server) { p.server = s }
 
-// Close ends the waiting for EOM.
+// Close ends the waiting for EOM. It is called once.
 func (p *Partition) Close() error {
+	close(p.closed)
 	var errs []error
 	for _, s := range p.synics {
 		errs = append(errs, s.close())
@@ -125,9 +163,15 @@ func (p *Partition) Hypercall(_ *vmm.VCPU, h kvm.Hypercall) uint64 {
 	switch h.Input & tlfs.HypercallCodeMask {
 	case tlfs.HvCallPostMessage:
 		p.posts.Add(1)
+		if !p.mayCall(tlfs.PostMessages, "PostMessage") {
+			return uint64(tlfs.StatusAccessDenied)
+		}
 		return uint64(p.postMessageCall(h))
 	case tlfs.HvCallSignalEvent:
 		p.signals.Add(1)
+		if !p.mayCall(tlfs.SignalEvents, "SignalEvent") {
+			return uint64(tlfs.StatusAccessDenied)
+		}
 		return uint64(p.signalEventCall(h))
 	}
 	p.others.Add(1)
@@ -135,14 +179,26 @@ func (p *Partition) Hypercall(_ *vmm.VCPU, h kvm.Hypercall) uint64 {
 	return uint64(tlfs.StatusInvalidHypercallCode)
 }
 
+// mayCall tells whether the guest has the privilege of a hypercall. Without strict
+// mode KVM has asked already.
+func (p *Partition) mayCall(bit uint32, name string) bool {
+	if p.strict == nil || !p.enforce || p.features.ebx&bit != 0 {
+		return true
+	}
+	p.report(RuleHypercallPrivilege, "%s", name)
+	return false
+}
+
 // input copies the input block of a slow hypercall: 8-byte aligned, within a
 // page (TLFS 3.6).
 func (p *Partition) input(gpa uint64, b []byte) tlfs.Status {
 	if gpa%8 != 0 || gpa%vmm.PageSize+uint64(len(b)) > vmm.PageSize {
+		p.report(RuleHypercallInput, "%d bytes at %#x", len(b), gpa)
 		return tlfs.StatusInvalidAlignment
 	}
 	in, err := p.vm.Memory().Bytes(gpa, uint64(len(b)))
 	if err != nil {
+		p.report(RuleHypercallInput, "%d bytes at %#x: %v", len(b), gpa, err)
 		return tlfs.StatusInvalidHypercallInput
 	}
 	copy(b, in)
@@ -150,7 +206,12 @@ func (p *Partition) input(gpa uint64, b []byte) tlfs.Status {
 }
 
 func (p *Partition) postMessageCall(h kvm.Hypercall) tlfs.Status {
-	if h.Input&^tlfs.HypercallCodeMask != 0 { // neither fast nor repeated
+	if h.Input&tlfs.HypercallFast != 0 {
+		p.report(RuleHypercallFast, "PostMessage, input value %#x", h.Input)
+		return tlfs.StatusInvalidHypercallInput
+	}
+	if h.Input&^tlfs.HypercallCodeMask != 0 { // not repeated either
+		p.report(RuleHypercallControl, "PostMessage, input value %#x", h.Input)
 		return tlfs.StatusInvalidHypercallInput
 	}
 	var b [tlfs.PostMessageInputSize]byte
@@ -160,7 +221,11 @@ func (p *Partition) postMessageCall(h kvm.Hypercall) tlfs.Status {
 	m, err := tlfs.DecodePostMessageInput(b[:])
 	const hypervisorType = 1 << 31
 	if err != nil || m.MessageType == 0 || m.MessageType&hypervisorType != 0 {
+		p.report(RuleMessageFormat, "type %#x, %d bytes: %v", m.MessageType, m.PayloadSize, err)
 		return tlfs.StatusInvalidParameter
+	}
+	if reserved := binary.LittleEndian.Uint32(b[4:]); reserved != 0 {
+		p.report(RuleMessageFormat, "reserved field %#x", reserved)
 	}
 	if p.server == nil {
 		return tlfs.StatusInvalidConnectionID
@@ -170,6 +235,7 @@ func (p *Partition) postMessageCall(h kvm.Hypercall) tlfs.Status {
 
 func (p *Partition) signalEventCall(h kvm.Hypercall) tlfs.Status {
 	if h.Input&^tlfs.HypercallCodeMask&^tlfs.HypercallFast != 0 {
+		p.report(RuleHypercallControl, "SignalEvent, input value %#x", h.Input)
 		return tlfs.StatusInvalidHypercallInput
 	}
 	// KVM has read the slow form's input block by now, and hands over its content in

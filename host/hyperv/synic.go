@@ -39,9 +39,11 @@ type synic struct {
 }
 
 type sint struct {
-	queue []message
-	eom   *os.File // eventfd KVM signals on EOM; made for the first message
-	fire  *os.File // the irqfd's other end; not used, but KVM wants one
+	queue   []message
+	set     bool     // strict mode: the guest has set the register up, and not masked it
+	strikes int      // strict mode: how long EOM has been missing
+	eom     *os.File // eventfd KVM signals on EOM; made for the first message
+	fire    *os.File // the irqfd's other end; not used, but KVM wants one
 }
 
 type message struct {
@@ -92,7 +94,7 @@ func (s *synic) deliver(n uint8) {
 	if len(q.queue) == 0 || s.control&tlfs.SControlEnable == 0 || s.simp&tlfs.OverlayEnable == 0 {
 		return
 	}
-	slot, err := s.p.vm.Memory().Bytes(s.simp&tlfs.OverlayAddressMask+uint64(n)*tlfs.MessageSize, tlfs.MessageSize)
+	slot, err := s.slot(n)
 	if err != nil {
 		s.p.log.Warn("SIMP is not guest memory", "vp", s.vp, "simp", fmt.Sprintf("%#x", s.simp))
 		return
@@ -119,6 +121,11 @@ func (s *synic) deliver(n uint8) {
 	s.raise(n)
 }
 
+// slot is the guest's memory of a message slot. Called with mu held.
+func (s *synic) slot(n uint8) ([]byte, error) {
+	return s.p.vm.Memory().Bytes(s.simp&tlfs.OverlayAddressMask+uint64(n)*tlfs.MessageSize, tlfs.MessageSize)
+}
+
 // The second word of a slot: payload size in the low byte, flags in the next.
 const (
 	sizeAndFlags = 4
@@ -135,10 +142,11 @@ func (s *synic) raise(n uint8) {
 }
 
 // watchEOM makes KVM tell when the guest writes EOM (or, for a SINT without
-// auto-EOI, EOI): a resampling irqfd on the SINT's route. Called with mu held.
+// auto-EOI, EOI): a resampling irqfd on the SINT's route. In strict mode EOM comes to
+// user space, and EOI does not count. Called with mu held.
 func (s *synic) watchEOM(n uint8) error {
 	q := &s.sints[n]
-	if q.eom != nil {
+	if q.eom != nil || s.p.strict != nil {
 		return nil
 	}
 	fire, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -224,6 +232,8 @@ func (p *Partition) SynIC(c *vmm.VCPU, r kvm.SynIC) {
 	s := p.synics[c.Index]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.checkOverlay(RuleSIEFP, s.siefp, r.SIEFP)
+	s.checkOverlay(RuleSIMP, s.simp, r.SIMP)
 	s.control, s.siefp, s.simp = r.Control, r.SIEFP, r.SIMP
 	for n := range uint8(tlfs.SINTCount) {
 		s.deliver(n)

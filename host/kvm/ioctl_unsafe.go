@@ -77,3 +77,8 @@ func (m *VM) SetMemory(slot uint32, gpa uint64, mem []byte) error {
 	_, err := ioctlPtr(m.fd, ioSetUserMemoryRegion, &r)
 	return wrap("KVM_SET_USER_MEMORY_REGION", err)
 }
+
+// denyAll is a bitmap of registers that are all not allowed.
+var denyAll [64]byte
+
+func denyAllAddress() uint64 { return uint64(uintptr(unsafe.Pointer(&denyAll))) }

@@ -23,6 +23,7 @@ func TestStructureSizes(t *testing.T) {
 		{"kvm_msrs", unsafe.Offsetof(msrList{}.e), msrsHeaderSize},
 		{"kvm_translation", unsafe.Sizeof(Translation{}), translationSize},
 		{"kvm_userspace_memory_region", unsafe.Sizeof(memoryRegion{}), memoryRegionSize},
+		{"kvm_msr_filter", unsafe.Sizeof(msrFilter{}), msrFilterSize},
 		{"kvm_irq_level", unsafe.Sizeof(irqLevel{}), irqLevelSize},
 		{"kvm_clock_data", unsafe.Sizeof(clock{}), clockSize},
 		{"kvm_irqfd", unsafe.Sizeof(irqfd{}), irqfdSize},

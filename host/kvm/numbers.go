@@ -36,6 +36,7 @@ const (
 	ioEnableCap           = dirWrite | enableCapSize<<16 | kvmIO | 0xA3
 	ioGetTSCKHz           = kvmIO | 0xA3
 	ioHypervEventFD       = dirWrite | hypervEventFDSize<<16 | kvmIO | 0xBD
+	ioSetMSRFilter        = dirWrite | msrFilterSize<<16 | kvmIO | 0xC6
 	ioGetSupportedHvCPUID = dirRead | dirWrite | cpuidHeaderSize<<16 | kvmIO | 0xC1
 )
 
@@ -56,6 +57,7 @@ const (
 	msrEntrySize      = 16
 	enableCapSize     = 104
 	hypervEventFDSize = 24
+	msrFilterSize     = 392
 )
 
 // APIVersion is the only version KVM_GET_API_VERSION has returned since Linux 2.6.22.
@@ -77,6 +79,7 @@ const (
 	CapHypervVPIndex      Cap = 149
 	CapHypervEventFD      Cap = 154
 	CapHypervCPUID        Cap = 167
+	CapUserSpaceMSR       Cap = 188
 	CapSysHypervCPUID     Cap = 191
 	CapHypervEnforceCPUID Cap = 199
 )
@@ -93,6 +96,7 @@ var capNames = map[Cap]string{
 	CapHypervVPIndex:      "KVM_CAP_HYPERV_VP_INDEX",
 	CapHypervEventFD:      "KVM_CAP_HYPERV_EVENTFD",
 	CapHypervCPUID:        "KVM_CAP_HYPERV_CPUID",
+	CapUserSpaceMSR:       "KVM_CAP_X86_USER_SPACE_MSR",
 	CapSysHypervCPUID:     "KVM_CAP_SYS_HYPERV_CPUID",
 	CapHypervEnforceCPUID: "KVM_CAP_HYPERV_ENFORCE_CPUID",
 }

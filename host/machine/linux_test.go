@@ -57,7 +57,7 @@ func TestLinux(t *testing.T) {
 	m, err := New(Config{
 		Image: image, Initrd: ramdisk, Memory: 512 << 20, Console: &out, VCPUs: 2, Devices: []vmbus.Device{controller},
 		LoadOptions: "linux console=ttyS0 panic=-1", Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		VMBus: vmbus.Options{Strict: func(rule, detail string) { t.Logf("broken rule %s: %s", rule, detail) }},
+		Strict: func(rule, detail string) { t.Logf("broken rule %s: %s", rule, detail) },
 	})
 	if err != nil {
 		t.Fatal(err)

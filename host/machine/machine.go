@@ -66,6 +66,13 @@ type Config struct {
 	LoadOptions string
 	Initrd      []byte
 
+	// Strict is told about each rule that the guest breaks, with details; docs/RULES.md
+	// lists them. It is called from any goroutine, with locks held. If it is nil, Run's
+	// error names the rules. Lenient lets them be broken where a host can look away, as
+	// hosts do; then Strict is not called.
+	Strict  func(rule, detail string)
+	Lenient bool
+
 	UUID guid.GUID // of the machine; zero for a random one
 	Log  *slog.Logger
 }
@@ -80,6 +87,8 @@ type Machine struct {
 	bus  *vmbus.Server
 	uart *vmm.UART
 	fw   *firmware.Firmware
+
+	broken broken
 }
 
 // New makes a machine. The caller runs it once and closes it.
@@ -102,6 +111,7 @@ func New(cfg Config) (_ *Machine, err error) {
 		}
 	}
 	m := &Machine{}
+	m.join(&cfg)
 	defer func() {
 		if err != nil {
 			m.Close()
@@ -110,7 +120,7 @@ func New(cfg Config) (_ *Machine, err error) {
 	if m.vm, err = vmm.New(vmm.Config{Memory: cfg.Memory, LowMemory: cfg.LowMemory, VCPUs: cfg.VCPUs, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
-	if m.hv, err = hyperv.New(m.vm, hyperv.Config{Mask: cfg.Mask, NoEnforce: cfg.NoEnforce, Log: cfg.Log}); err != nil {
+	if m.hv, err = hyperv.New(m.vm, hyperv.Config{Mask: cfg.Mask, NoEnforce: cfg.NoEnforce, Strict: cfg.Strict, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
 	if cfg.VMBus.Log == nil {
@@ -156,8 +166,13 @@ func New(cfg Config) (_ *Machine, err error) {
 }
 
 // Run runs the guest until it ends, Stop is called, or ctx is done. The error is
-// for failures of the host, and of a guest no machine could go on with.
-func (m *Machine) Run(ctx context.Context) (Exit, error) { return m.vm.Run(ctx) }
+// for failures of the host, of a guest no machine could go on with, and of one that
+// broke rules (ErrRules; the Exit is then still right).
+func (m *Machine) Run(ctx context.Context) (Exit, error) {
+	e, err := m.vm.Run(ctx)
+	m.ended(e)
+	return e, errors.Join(err, m.broken.err())
+}
 
 // Stop ends a run at once, as pulling the plug does. See host/ic for the clean way.
 func (m *Machine) Stop() { m.vm.Stop() }

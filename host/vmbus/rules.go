@@ -40,6 +40,7 @@ const (
 	RuleRingOwner         = "ring-owner"         // the guest wrote an index of the host's
 	RuleRingMemory        = "ring-memory"        // a GPA-direct range that is not RAM
 	RulePaused            = "paused"             // too many messages while paused
+	RuleUnload            = "unload-missing"     // the machine switched off or reset while connected
 	RuleDevice            = "device"             // a device's own rule; the detail names it
 )
 

@@ -159,6 +159,28 @@ func (s *Server) Reset() {
 	})
 }
 
+// Ended tells the server that the guest has switched the machine off, or reset it:
+// it ought to have said UNLOAD before. Without that, a host may still write to pages
+// that the next guest uses for something else.
+func (s *Server) Ended() {
+	s.do(func() {
+		for { // what the guest posted before its end
+			select {
+			case m := <-s.messages:
+				s.handle(m)
+				continue
+			default:
+			}
+			break
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.conn.connected {
+			s.report(RuleUnload, "connected with version %v", s.conn.version)
+		}
+	})
+}
+
 // AddDevice offers a device: at once if the guest has asked for offers, else when it
 // does. It must not be called from Serve.
 func (s *Server) AddDevice(d Device) {

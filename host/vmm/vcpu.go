@@ -93,6 +93,12 @@ func (c *VCPU) serve(why kvm.ExitReason) error {
 		c.serveHyperv()
 	case kvm.ExitSystemEvent:
 		return c.serveSystemEvent()
+	case kvm.ExitRDMSR, kvm.ExitWRMSR:
+		data, ok := uint64(0), false
+		if h, has := c.vm.hv.(MSRServer); has {
+			data, ok = h.MSR(c, c.MSR(why))
+		}
+		c.AnswerMSR(data, ok)
 	case kvm.ExitShutdown:
 		c.vm.End(Exit{Kind: TripleFault, Detail: c.describeShutdown()})
 	case kvm.ExitIRQWindow, kvm.ExitInterrupted:

@@ -39,6 +39,13 @@ type Hypervisor interface {
 	Crash(c *VCPU) Exit
 }
 
+// MSRServer is a Hypervisor that has asked KVM for accesses to model-specific
+// registers (kvm.VM.FilterMSRs).
+type MSRServer interface {
+	// MSR returns what the guest reads; if ok is false it gets #GP.
+	MSR(c *VCPU, a kvm.MSRAccess) (data uint64, ok bool)
+}
+
 // VM is a virtual machine that runs once.
 type VM struct {
 	System *kvm.System
