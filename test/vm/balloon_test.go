@@ -81,3 +81,28 @@ func TestBalloon(t *testing.T) {
 	}
 	v.shutDown()
 }
+
+// TestBalloonSeenByProgram has the program look at /proc/meminfo and at the collector's
+// limit, and use what came back.
+func TestBalloonSeenByProgram(t *testing.T) {
+	const command = "balloon 64"
+	m, b := withBalloon(balloon.Options{Verify: true, NoReports: true})
+	v := bootProbe(t, options{noNetwork: true, Config: guest.Config{Machine: m}}, command, "gc")
+	v.waitFor("waiting for the balloon")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := b.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := b.Inflate(ctx, uint32(pagesOf(72))); err != nil || n != pagesOf(72) {
+		t.Fatalf("%d pages, %v", n, err)
+	}
+	v.waitFor("the host has its memory")
+	if n, err := b.Deflate(ctx, pagesOf(72)); err != nil || n != pagesOf(72) {
+		t.Fatalf("%d pages back, %v", n, err)
+	}
+	v.passes(command, "gc")
+	if n := b.Guest().Reports; n != 0 {
+		t.Errorf("%d reports that the host did not want", n)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,8 @@ import (
 const balloonWait = 2 * time.Minute
 
 // balloon MIB waits until the host has taken that much memory, then until it has
-// given it back, and writes to all that is there then.
+// given it back, and writes to all that is there then. The collector's limit, which
+// the runtime set, follows.
 func balloon(args []string) (string, error) {
 	want, err := strconv.ParseUint(strings.Join(args, ""), 10, 20)
 	if err != nil {
@@ -30,9 +32,13 @@ func balloon(args []string) (string, error) {
 	if before < (want+16)*mib {
 		return "", fmt.Errorf("only %d MiB are free", before/mib)
 	}
+	limit := debug.SetMemoryLimit(-1)
 	fmt.Printf("probe: %d MiB free, waiting for the balloon\n", before/mib)
 	least, err := waitMemory(func(free uint64) bool { return free <= before-want*mib })
 	if err != nil {
+		return "", err
+	}
+	if err := waitLimit(func(now int64) bool { return now < limit-int64(want*mib/2) }); err != nil {
 		return "", err
 	}
 	fmt.Printf("probe: %d MiB free, the host has its memory\n", least/mib)
@@ -40,6 +46,9 @@ func balloon(args []string) (string, error) {
 	const slack = 8 * mib
 	back, err := waitMemory(func(free uint64) bool { return free >= before-slack })
 	if err != nil {
+		return "", err
+	}
+	if err := waitLimit(func(now int64) bool { return now >= limit-slack && now <= limit }); err != nil {
 		return "", err
 	}
 	// More than there was while the balloon was large: pages that came back are used.
@@ -77,6 +86,18 @@ func waitMemory(done func(free uint64) bool) (uint64, error) {
 			return free, nil
 		case time.Now().After(deadline):
 			return 0, fmt.Errorf("%d KiB free after %v", free>>10, balloonWait)
+		}
+	}
+}
+
+// waitLimit waits until the collector's limit is as done wants it.
+func waitLimit(done func(limit int64) bool) error {
+	for deadline := time.Now().Add(balloonWait); ; time.Sleep(100 * time.Millisecond) {
+		switch limit := debug.SetMemoryLimit(-1); {
+		case done(limit):
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("the memory limit is %d KiB after %v", limit>>10, balloonWait)
 		}
 	}
 }
