@@ -197,6 +197,7 @@ func (k *kernelPlan) load(cfg *machine.Config) (err error) {
 		}
 	}
 	cfg.LoadOptions = k.append
+	cfg.HugePages = true // Linux uses all memory that it has
 	return nil
 }
 

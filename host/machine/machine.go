@@ -27,6 +27,7 @@ type Exit = vmm.Exit
 type Config struct {
 	Memory    uint64 // bytes of RAM, whole pages; 0 for DefaultMemory
 	LowMemory uint64 // at most this much of it below 4 GiB; 0 for as much as fits
+	HugePages bool   // see vmm.Config
 	VCPUs     int    // 0 for 1
 
 	// Image is the UEFI application to start, or an ELF kernel, which is started
@@ -117,7 +118,7 @@ func New(cfg Config) (_ *Machine, err error) {
 			m.Close()
 		}
 	}()
-	if m.vm, err = vmm.New(vmm.Config{Memory: cfg.Memory, LowMemory: cfg.LowMemory, VCPUs: cfg.VCPUs, Log: cfg.Log}); err != nil {
+	if m.vm, err = vmm.New(vmm.Config{Memory: cfg.Memory, LowMemory: cfg.LowMemory, HugePages: cfg.HugePages, VCPUs: cfg.VCPUs, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
 	if m.hv, err = hyperv.New(m.vm, hyperv.Config{Mask: cfg.Mask, NoEnforce: cfg.NoEnforce, Strict: cfg.Strict, Log: cfg.Log}); err != nil {

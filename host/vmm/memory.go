@@ -64,6 +64,12 @@ func NewMemory(size, low uint64) (*Memory, error) {
 	return m, nil
 }
 
+// adviseHuge asks for pages of 2 MiB, as far as the system has them for shared
+// memory: a guest that uses most of its memory then faults for a five-hundredth of
+// its pages, which is what costs in a machine in a machine. It is advice: without,
+// all works the same.
+func (m *Memory) adviseHuge() { _ = unix.Madvise(m.all, unix.MADV_HUGEPAGE) }
+
 // Close unmaps the memory. Nothing may use it any more.
 func (m *Memory) Close() error { return unix.Munmap(m.all) }
 

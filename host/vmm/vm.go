@@ -24,6 +24,9 @@ const tssAddr = 0xFFFB_D000
 type Config struct {
 	Memory    uint64 // bytes of RAM, a multiple of PageSize
 	LowMemory uint64 // at most this much of it below 4 GiB; 0 for LowMemoryEnd
+	// HugePages backs the RAM with pages of 2 MiB where there are any: for guests that
+	// use most of it, as those that use little would keep more than they need.
+	HugePages bool
 	VCPUs     int    // 0 for 1
 	Log       *slog.Logger
 }
@@ -89,6 +92,9 @@ func New(cfg Config) (_ *VM, err error) {
 	}()
 	if m.mem, err = NewMemory(cfg.Memory, cfg.LowMemory); err != nil {
 		return nil, err
+	}
+	if cfg.HugePages {
+		m.mem.adviseHuge()
 	}
 	if m.System, err = kvm.Open(); err != nil {
 		return nil, err

@@ -95,6 +95,7 @@ func boot(t testing.TB, row *witness.Row, o options) *linux {
 	m.Image, m.Initrd, m.LoadOptions, m.Console = image, initrd, o.commandLine(), l
 	m.Log = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	m.Strict = func(rule, detail string) { l.breaks(rule, detail, o.allowed) }
+	m.HugePages = true
 	if m.VCPUs == 0 {
 		m.VCPUs = 2
 	}
