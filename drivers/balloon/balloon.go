@@ -177,23 +177,29 @@ func (b *Balloon) waitAgreed() error {
 	}
 }
 
-// report sends a status report each second until the channel ends.
+// report sends a status report each second until the channel ends, the first after
+// half a second. QEMU acts on its own 45 s after the capabilities, and an assertion
+// ends it (10.0.2) if a packet of ours lies in the ring just then.
 func (b *Balloon) report() error {
 	if b.quiet {
 		<-b.ch.Done()
 		return b.ch.Err()
 	}
-	tick := time.NewTicker(reportInterval)
-	defer tick.Stop()
-	for {
-		if err := b.send(dynmem.MsgStatusReport, b.status().AppendTo(nil)); err != nil {
-			return err
-		}
+	next := time.NewTimer(reportInterval / 2)
+	defer next.Stop()
+	for due := time.Now().Add(reportInterval / 2); ; {
 		select {
-		case <-tick.C:
+		case <-next.C:
 		case <-b.ch.Done():
 			return b.ch.Err()
 		}
+		if err := b.send(dynmem.MsgStatusReport, b.status().AppendTo(nil)); err != nil {
+			return err
+		}
+		for !due.After(time.Now()) {
+			due = due.Add(reportInterval)
+		}
+		next.Reset(time.Until(due))
 	}
 }
 
