@@ -197,14 +197,14 @@ func (n *NIC) queryCard() (err error) {
 // negotiateOffload switches checksum offload on if the host can do it for IPv4.
 // A host that does not know the OIDs leaves it off.
 func (n *NIC) negotiateOffload() {
-	ask := rndis.Offload{}.AppendTo(nil)
+	object := rndis.ObjectHeader{Type: rndis.ObjectOffload, Revision: 3, Size: rndis.OffloadSizeRevision3}
 	size := rndis.OffloadParametersSize
-	if n.version < nvsp.Version5 {
-		// NDIS 6.1 and its revision 2 of the object.
-		ask = append(rndis.ObjectHeader{Type: rndis.ObjectOffload, Revision: 2, Size: rndis.OffloadSizeRevision2}.AppendTo(nil),
-			make([]byte, rndis.OffloadSizeRevision2-rndis.ObjectHeaderSize)...)
+	if n.version < nvsp.Version5 { // NDIS 6.1 and its revision 2 of the object
+		object.Revision, object.Size = 2, rndis.OffloadSizeRevision2
 		size = rndis.OffloadParametersSizeV4
 	}
+	// The question is an object with nothing but its header, as Linux asks.
+	ask := append(object.AppendTo(nil), make([]byte, object.Size-rndis.ObjectHeaderSize)...)
 	b, err := n.query(rndis.OIDTCPOffloadHardwareCapabilities, ask)
 	if err != nil {
 		n.log.Debug("no checksum offload", "err", err)

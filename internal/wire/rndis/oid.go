@@ -41,6 +41,7 @@ const (
 	OIDGenTransmitError OID = 0x00020103
 	OIDGenReceiveError  OID = 0x00020104
 	OIDGenNoBuffer      OID = 0x00020105
+	OIDGenFriendlyName  OID = 0x00020216 // UTF-16
 
 	OID8023PermanentAddress OID = 0x01010101 // 6 bytes
 	OID8023CurrentAddress   OID = 0x01010102 // 6 bytes
