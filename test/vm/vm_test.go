@@ -80,6 +80,7 @@ func (c *console) text() (string, <-chan struct{}) {
 // with a network card.
 type options struct {
 	image     string        // variable; empty is helloImage
+	kernel    string        // variable; what to start instead of an image
 	disks     []guest.Block // behind the boot disk
 	noNetwork bool
 	net       netvsp.Options
@@ -103,21 +104,15 @@ type vm struct {
 // boot starts a guest. It is stopped at the end of the test, if it still runs.
 func boot(t testing.TB, o options) *vm {
 	t.Helper()
-	if o.image == "" {
-		o.image = helloImage
-	}
-	disk, err := vhdx.OpenFile(need(t, o.image), true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o.load(t)
 	v := &vm{t: t, console: newConsole(), done: make(chan struct{})}
-	o.Disks = append([]guest.Block{guest.VHDX(disk)}, o.disks...)
+	o.Disks = append(o.Disks, o.disks...)
 	m := &o.Machine
 	m.Console = v.console
 	m.Log = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	m.VMBus.Garbage = true
-	if !o.allowBroken {
-		m.VMBus.Strict = func(rule, detail string) { t.Errorf("the guest broke rule %s: %s", rule, detail) }
+	if m.Lenient = o.allowBroken; !o.allowBroken {
+		m.Strict = func(rule, detail string) { t.Errorf("the guest broke rule %s: %s", rule, detail) }
 	}
 	if m.Memory == 0 {
 		m.Memory = 128 * mib
@@ -125,6 +120,7 @@ func boot(t testing.TB, o options) *vm {
 	if !o.noNetwork {
 		m.Devices = append(m.Devices, v.plug(o.net, m.Log))
 	}
+	var err error
 	if v.Guest, err = guest.New(o.Config); err != nil {
 		t.Fatal(err)
 	}
@@ -135,6 +131,27 @@ func boot(t testing.TB, o options) *vm {
 		v.exit, v.err = v.Run(context.Background())
 	}()
 	return v
+}
+
+// load takes the boot disk, or the kernel.
+func (o *options) load(t testing.TB) {
+	t.Helper()
+	if o.kernel != "" {
+		image, err := os.ReadFile(need(t, o.kernel))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Machine.Image = image
+		return
+	}
+	if o.image == "" {
+		o.image = helloImage
+	}
+	disk, err := vhdx.OpenFile(need(t, o.image), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Disks = append(o.Disks, guest.VHDX(disk))
 }
 
 // plug makes a network and its card.
