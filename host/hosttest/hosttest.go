@@ -7,6 +7,7 @@
 package hosttest
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/binary"
 	"sync"
@@ -31,6 +32,8 @@ const (
 	Console
 	Second
 	absoluteWord // not a guest: the word that the relocation is for
+	breaker
+	whichWord // not a guest: which rule breaker breaks
 )
 
 //go:embed testdata/guests.bin
@@ -45,6 +48,41 @@ const (
 // Image returns the PE file of a guest.
 func (g Guest) Image() []byte {
 	return PE(guests, scratchSize, g.offset(), []uint32{absoluteWord.offset()})
+}
+
+// Break is a rule that a guest breaks, and nothing else (testdata/guests.S).
+type Break uint32
+
+// What may be broken, in the order of the guest's table.
+const (
+	Nothing Break = iota
+	NoEOM
+	DirtySIMP
+	DirtySIEFP
+	NoRegister
+	LowVector
+	SINTTwice
+	NoPrivilege
+	ReservedBits
+	FastCall
+	Unaligned
+	CrossingPage
+	NoMemory
+	TooLong
+	NoType
+	ReservedField
+	LateEOM
+	MaskedFirst // a SINT set up anew as it should be
+	VariableHeader
+	Repeated
+	NoEOMWaits // as NoEOM, and waits for the next message
+)
+
+// Image returns the PE file of the guest that breaks the rule.
+func (b Break) Image() []byte {
+	code := bytes.Clone(guests)
+	binary.LittleEndian.PutUint32(code[whichWord.offset():], uint32(b))
+	return PE(code, scratchSize, breaker.offset(), []uint32{absoluteWord.offset()})
 }
 
 func (g Guest) offset() uint32 { return binary.LittleEndian.Uint32(guests[4*g:]) }

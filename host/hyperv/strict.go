@@ -105,7 +105,7 @@ func (s *synic) forgotten(n uint8) bool {
 // processor may be kept from running for a while: only a state that lasts counts.
 const (
 	eomInterval = time.Second
-	eomStrikes  = 5
+	eomStrikes  = 3
 )
 
 // watchForgotten looks for messages that wait for an EOM that does not come. It

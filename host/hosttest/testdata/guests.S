@@ -12,7 +12,8 @@
 _start:
 	.long hello - _start, synic - _start, crash - _start, triple - _start
 	.long invalid - _start, spin - _start, late - _start, enforced - _start
-	.long console - _start, second - _start, absolute - _start, 0
+	.long console - _start, second - _start, absolute - _start, breaker - _start
+	.long which - _start, 0, 0, 0
 
 .macro BOOT off
 	mov rax, [rip + systab]
@@ -503,6 +504,169 @@ trampoline:
 	.fill 16, 1, 0x90
 .code64
 
+// breaker breaks the rule of the interface whose number is in "which", the order being
+// that of the table "ways". Its server sends back what is posted on connection 1.
+breaker:
+	sub rsp, 0x48
+	call save
+	call setup
+	mov eax, [rip + which]
+	lea rbx, [rip + ways]
+	movsxd rax, dword ptr [rbx + rax * 4]
+	add rax, rbx
+	jmp rax
+.balign 4
+ways:
+	.long none - ways, noEOM - ways, dirtySIMP - ways, dirtySIEFP - ways
+	.long noRegister - ways, lowVector - ways, twice - ways, noPrivilege - ways
+	.long reserved - ways, fast - ways, unaligned - ways, crossing - ways
+	.long nowhere - ways, tooLong - ways, typeless - ways, reservedField - ways
+	.long lateEOM - ways, maskedFirst - ways, varHeader - ways, repeated - ways
+	.long noEOMWaits - ways
+
+// three posts three messages; two of them wait behind the first.
+three:
+	mov r12d, 3
+1:	mov ecx, 1
+	mov rax, 0x1111111111111111
+	call post
+	OK 80
+	dec r12d
+	jnz 1b
+	mov eax, 1
+	mov r10d, 81
+	jmp await
+
+none:
+	call three
+	mov r12d, 3
+1:	mov dword ptr [r15 + 0x1200], 0
+	xor eax, eax
+	SETMSR 0x40000084
+	dec r12d
+	jnz 1b
+	jmp done
+noEOM:
+	call three
+	mov dword ptr [r15 + 0x1200], 0
+	jmp done
+noEOMWaits: // for what the host would not send
+	call three
+	mov dword ptr [r15 + 0x1200], 0
+	mov eax, 2
+	mov r10d, 85
+	call await
+	jmp done
+lateEOM: // EOM before the slot is free is none
+	call three
+	xor eax, eax
+	SETMSR 0x40000084
+	mov dword ptr [r15 + 0x1200], 0
+	jmp done
+dirtySIMP:
+	xor eax, eax
+	SETMSR 0x40000083
+	mov byte ptr [r15 + 0x1FF0], 1
+	lea rax, [r15 + 0x1001]
+	SETMSR 0x40000083
+	jmp done
+dirtySIEFP:
+	xor eax, eax
+	SETMSR 0x40000082
+	mov byte ptr [r15 + 0x2FF0], 1
+	lea rax, [r15 + 0x2001]
+	SETMSR 0x40000082
+	jmp done
+noRegister:
+	mov ecx, 0x400001F0
+	rdmsr
+	jmp done
+lowVector:
+	mov eax, 8
+	SETMSR 0x40000094
+	jmp done
+twice:
+	mov eax, 0x51
+	SETMSR 0x40000092
+	jmp done
+maskedFirst: // this is how it is done
+	mov eax, 0x10050
+	SETMSR 0x40000092
+	mov eax, 0x51
+	SETMSR 0x40000092
+	jmp done
+noPrivilege:
+	mov ecx, 1
+	call post
+	mov r10d, 82
+	cmp eax, 6
+	jne fail
+	mov ecx, 0x1005D
+	mov edx, 7
+	call r15
+	mov r10d, 83
+	cmp eax, 6
+	jne fail
+	jmp done
+// KVM refuses these itself, and tells nobody.
+reserved:
+	mov rcx, 0x100000000000005C
+	jmp refused
+varHeader:
+	mov ecx, 0x2005C
+	jmp refused
+repeated:
+	mov rcx, 0x10000005C
+refused:
+	call called
+	mov r10d, 84
+	cmp eax, 3
+	jne fail
+	jmp done
+fast:
+	mov ecx, 0x1005C
+	call called
+	jmp done
+unaligned:
+	lea rdx, [r15 + 0x3004]
+	call hypercall
+	jmp done
+crossing:
+	lea rdx, [r15 + 0x3F08]
+	call hypercall
+	jmp done
+nowhere:
+	mov rdx, 0xF9000000
+	call hypercall
+	jmp done
+tooLong:
+	mov dword ptr [r15 + 0x3008], 1
+	mov dword ptr [r15 + 0x300C], 241
+	lea rdx, [r15 + 0x3000]
+	call hypercall
+	jmp done
+typeless:
+	mov dword ptr [r15 + 0x3008], 0
+	mov dword ptr [r15 + 0x300C], 8
+	lea rdx, [r15 + 0x3000]
+	call hypercall
+	jmp done
+reservedField:
+	mov dword ptr [r15 + 0x3004], 1
+	mov ecx, 1
+	call post
+	jmp done
+
+// called makes the hypercall of input value rcx, with a good input block.
+called:
+	mov dword ptr [r15 + 0x3000], 1
+	mov dword ptr [r15 + 0x3008], 1
+	mov dword ptr [r15 + 0x300C], 8
+	lea rdx, [r15 + 0x3000]
+	xor r8d, r8d
+	call r15
+	ret
+
 .balign 16
 greeting:
 	.short 'h', 'e', 'l', 'l', 'o', ' ', 0x263A, 13, 10, 0
@@ -517,6 +681,8 @@ guidImage:
 	.byte 0xA1, 0x31, 0x1B, 0x5B, 0x62, 0x95, 0xD2, 0x11, 0x8E, 0x3F, 0x00, 0xA0, 0xC9, 0x69, 0x72, 0x3B
 guidRNG:
 	.byte 0xA5, 0xBC, 0x52, 0x31, 0xDE, 0xEA, 0x3D, 0x43, 0x86, 0x2E, 0xC0, 0x1C, 0xDC, 0x29, 0x1F, 0x44
+which:
+	.long 0
 spurious:
 	.long 0x1FF
 .balign 8
