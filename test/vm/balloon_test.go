@@ -5,6 +5,7 @@ package vm
 
 import (
 	"context"
+	"syscall"
 	"testing"
 
 	"github.com/hvgo/hvgo/host/balloon"
@@ -104,5 +105,18 @@ func TestBalloonSeenByProgram(t *testing.T) {
 	v.passes(command, "gc")
 	if n := b.Guest().Reports; n != 0 {
 		t.Errorf("%d reports that the host did not want", n)
+	}
+}
+
+// TestRunBalloon has the command take more than a guest can give.
+func TestRunBalloon(t *testing.T) {
+	c := hvgoRun(t, helloImage, "--no-network", "-m", "96", "--balloon", "90")
+	c.waitFor(c.console, helloListens)
+	c.waitFor(c.stderr, "MiB of 90 MiB: it needs the rest itself")
+	if err := c.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if s := c.status(); s != 0 {
+		t.Errorf("exit status %d", s)
 	}
 }
