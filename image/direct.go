@@ -55,6 +55,11 @@ func ELF(elfFile []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.kernel()
+}
+
+// kernel makes the program into a file for direct boot.
+func (p *program) kernel() ([]byte, error) {
 	if p.linuxEntry == 0 || p.pvhEntry == 0 {
 		return nil, unfit("it has no %s and %s: hvgo's runtime is not linked in", linuxEntry, pvhEntry)
 	}

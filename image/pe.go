@@ -43,6 +43,8 @@ func (p *program) describe() {
 		uint64(p.end),
 		uint64(p.runtime),
 		p.tables,
+		uint64(p.linuxEntry), // of use to ELFFromPE only
+		uint64(p.pvhEntry),
 	}
 	at := p.info - p.data.start
 	for i, w := range words {
