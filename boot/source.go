@@ -52,6 +52,11 @@ func (s *source) open(a, b uintptr) string {
 		Machine.RSDP = acpi.FindRSDP(view)
 		acpi.Host.Read(view, Machine.RSDP)
 	}
+	for i := range acpi.Registers {
+		if pa, ok := acpi.Host.InMemory(i); ok && pa < directReach {
+			acpi.Host.MappedAt(i, uintptr(pa)) // for now: ownTables maps them anew
+		}
+	}
 	Machine.SMBIOS = handover.FindSMBIOS(view)
 	useMap()
 	return why
