@@ -68,6 +68,19 @@ type machine struct {
 	why           error      // why there is no second
 }
 
+// check makes a check. What one that failed has left behind must not fail the next.
+func (m *machine) check(name string, f func() (detail string, err error)) {
+	failed := m.failed
+	if m.results.check(name, f); m.failed == failed {
+		return
+	}
+	for _, p := range []*processor{m.first, m.second} {
+		if p != nil {
+			p.cleanUp()
+		}
+	}
+}
+
 // each makes a check on each processor, its name behind the check's.
 func (m *machine) each(name string, f func(p *processor) (string, error)) {
 	m.check(name+" vp0", func() (string, error) { return f(m.first) })

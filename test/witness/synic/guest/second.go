@@ -28,7 +28,7 @@ const (
 )
 
 // patience is for a host that does not answer.
-const patience = 10 * time.Second
+const patience = 5 * time.Second
 
 // startSecond brings the processor with APIC id 1 into the loop of testdata/cpu.S.
 // The runtime knows nothing of it: it shares the page tables as they are now.
@@ -69,7 +69,7 @@ func startSecond(first *processor) (*processor, error) {
 	up := false
 	for range 2 { // as the MP specification has it: the second is for a lost one
 		first.wrmsr(msrICR, secondAPIC<<32|icrStartup|startPage>>mem.PageShift)
-		if up = until(func() bool { return p.state() != 0 }, patience/2); up {
+		if up = until(func() bool { return p.state() != 0 }, patience); up {
 			break
 		}
 	}

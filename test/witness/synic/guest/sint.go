@@ -123,3 +123,16 @@ func (m *machine) raiseMasked(p *processor) (string, error) {
 	m.device(routeRaise, 0, p, sint)
 	return "", p.quiet(sintVector(sint), before)
 }
+
+// cleanUp masks all SINTs, frees their slots and ends the interrupts in service.
+func (p *processor) cleanUp() {
+	for s := range uint32(tlfs.SINTCount) {
+		p.maskSINT(s)
+		p.take(s)
+	}
+	for v := uint64(0xFF); v >= firstVector; v-- {
+		if v != vecCommand && p.inService(v) {
+			p.eoi()
+		}
+	}
+}
