@@ -65,12 +65,14 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Our own drivers differ from themselves in nothing but when they are recorded twice.
+// Recorded twice, our own drivers differ in what is a matter of chance only.
 func TestOursTwice(t *testing.T) {
 	for _, d := range compare(split(recordOurs(t)), split(recordOurs(t))) {
-		if d.field == "ring pages" || d.field == "pages" { // of the test's own memory
-			continue
+		switch {
+		case d.field == "ring pages" || d.field == "pages": // memory of the test
+		case d.message == "SEND_RNDIS_PACKET_COMPLETE" || d.field == "ring position": // when a batch of the host's ends
+		default:
+			t.Errorf("%v", d)
 		}
-		t.Errorf("%v", d)
 	}
 }
