@@ -180,6 +180,9 @@ func (o *runOptions) plan() (*runPlan, error) {
 	if p.cpus < 1 || p.cpus > maxCPUs {
 		return nil, fmt.Errorf("--cpus: a guest has 1 to %d processors, not %d", maxCPUs, p.cpus)
 	}
+	if err := o.qemu.check(); err != nil {
+		return nil, err
+	}
 	o.takeKernel()
 	if p.append, err = o.planAppend(); err != nil {
 		return nil, err

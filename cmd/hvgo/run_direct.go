@@ -6,7 +6,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -34,8 +33,6 @@ func (o *runOptions) planAppend() (string, error) {
 	switch line := o.kernel.append; {
 	case o.kernel.kernel != "" || line == defaultAppend || line == "":
 		return "", nil
-	case o.qemu.on:
-		return "", errors.New("--append and --qemu contradict each other: QEMU's firmware passes no command line on")
 	default:
 		return line, checkAppend(line)
 	}

@@ -52,8 +52,6 @@ type kernelPlan struct {
 func (o *runOptions) planKernel(memory uint64) (*kernelPlan, error) {
 	k := o.kernel
 	switch {
-	case k.kernel != "" && o.qemu.on:
-		return nil, errors.New("--kernel and --qemu contradict each other: QEMU has no disks and no network on VMBus for Linux")
 	case k.kernel != "":
 	case k.initrd != "":
 		return nil, errors.New("--initrd needs --kernel")

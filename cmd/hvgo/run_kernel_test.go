@@ -85,29 +85,26 @@ func TestPlanKernelRefuses(t *testing.T) {
 		name   string
 		memory string
 		k      kernelOptions
-		qemu   bool
 		want   string
 	}{
-		{"initrd alone", "256", kernelOptions{initrd: initrd}, false, "--initrd needs --kernel"},
-		{"QEMU", "256", kernelOptions{kernel: kernel}, true, "contradict"},
-		{"no kernel", "256", kernelOptions{kernel: kernel + "x"}, false, "does not exist"},
-		{"no initrd", "256", kernelOptions{kernel: kernel, initrd: initrd + "x"}, false, "does not exist"},
-		{"folder", "256", kernelOptions{kernel: t.TempDir()}, false, "no regular file"},
-		{"empty", "256", kernelOptions{kernel: kernel, initrd: write(t, "empty", nil)}, false, "is empty"},
-		{"text", "256", kernelOptions{kernel: write(t, "text", []byte("hello"))}, false, "is no Linux kernel"},
-		{"ELF", "256", kernelOptions{kernel: write(t, "elf", append([]byte("\x7fELF"), make([]byte, 4096)...))}, false, "not a kernel that can be started directly"},
-		{"VHDX", "256", kernelOptions{kernel: write(t, "vhdx", append([]byte("vhdxfile"), make([]byte, 4096)...))}, false, "without --kernel"},
-		{"no stub", "256", kernelOptions{kernel: change(func(b []byte) { copy(b, "\xEA\x05") })}, false, "without EFI stub"},
-		{"no PE", "256", kernelOptions{kernel: change(func(b []byte) { b[0x80] = 0 })}, false, "no program for UEFI"},
-		{"PE far away", "256", kernelOptions{kernel: change(func(b []byte) { copy(b[peOffset:], "\xFF\xFF\xFF\xFF") })}, false, "no program for UEFI"},
-		{"arm64", "256", kernelOptions{kernel: change(func(b []byte) { copy(b[0x84:], "\x64\xAA") })}, false, "another processor"},
-		{"memory", "64", kernelOptions{kernel: kernel, initrd: initrd}, false, "give it 167 MiB or more"},
-		{"line", "256", kernelOptions{kernel: kernel, append: strings.Repeat("x", maxAppend+1)}, false, "one line"},
-		{"line feed", "256", kernelOptions{kernel: kernel, append: "a\nb"}, false, "one line"},
+		{"initrd alone", "256", kernelOptions{initrd: initrd}, "--initrd needs --kernel"},
+		{"no kernel", "256", kernelOptions{kernel: kernel + "x"}, "does not exist"},
+		{"no initrd", "256", kernelOptions{kernel: kernel, initrd: initrd + "x"}, "does not exist"},
+		{"folder", "256", kernelOptions{kernel: t.TempDir()}, "no regular file"},
+		{"empty", "256", kernelOptions{kernel: kernel, initrd: write(t, "empty", nil)}, "is empty"},
+		{"text", "256", kernelOptions{kernel: write(t, "text", []byte("hello"))}, "is no Linux kernel"},
+		{"ELF", "256", kernelOptions{kernel: write(t, "elf", append([]byte("\x7fELF"), make([]byte, 4096)...))}, "not a kernel that can be started directly"},
+		{"VHDX", "256", kernelOptions{kernel: write(t, "vhdx", append([]byte("vhdxfile"), make([]byte, 4096)...))}, "without --kernel"},
+		{"no stub", "256", kernelOptions{kernel: change(func(b []byte) { copy(b, "\xEA\x05") })}, "without EFI stub"},
+		{"no PE", "256", kernelOptions{kernel: change(func(b []byte) { b[0x80] = 0 })}, "no program for UEFI"},
+		{"PE far away", "256", kernelOptions{kernel: change(func(b []byte) { copy(b[peOffset:], "\xFF\xFF\xFF\xFF") })}, "no program for UEFI"},
+		{"arm64", "256", kernelOptions{kernel: change(func(b []byte) { copy(b[0x84:], "\x64\xAA") })}, "another processor"},
+		{"memory", "64", kernelOptions{kernel: kernel, initrd: initrd}, "give it 167 MiB or more"},
+		{"line", "256", kernelOptions{kernel: kernel, append: strings.Repeat("x", maxAppend+1)}, "one line"},
+		{"line feed", "256", kernelOptions{kernel: kernel, append: "a\nb"}, "one line"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := runOptions{memory: tt.memory, cpus: 1, kernel: tt.k}
-			o.qemu.on = tt.qemu
 			memory, err := parseSize(tt.memory)
 			if err != nil {
 				t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -22,11 +21,14 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/hvgo/hvgo/host/firmware"
 	"github.com/hvgo/hvgo/host/kvm"
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/nested"
 	"github.com/hvgo/hvgo/host/qemu"
 	"github.com/hvgo/hvgo/host/vmm"
+	"github.com/hvgo/hvgo/image"
+	"github.com/hvgo/hvgo/image/vhdx"
 )
 
 // qemuOptions are the flags of run that concern QEMU.
@@ -60,7 +62,9 @@ var hvFlags = regexp.MustCompile(`^hv-[a-z0-9-]+(=[a-zA-Z0-9]+)?(,[+-]?hv-[a-z0-
 // qemuPlan is what the flags mean for QEMU, after all checks.
 type qemuPlan struct {
 	runPlan
-	config qemu.Config
+	line     string // command line of the image
+	emulated bool   // this is the emulated machine
+	config   qemu.Config
 }
 
 // runQEMU checks everything, then starts QEMU here or in the emulated machine.
@@ -97,6 +101,17 @@ func (o *runOptions) runQEMU(ctx context.Context) error {
 		return plan.runQEMUNested(ctx, o.qemu, console)
 	}
 	return plan.runQEMUNative(ctx, console)
+}
+
+// check refuses flags that are for QEMU only.
+func (o *qemuOptions) check() error {
+	if o.flags != "" && o.flags != qemu.AllFlags {
+		return errors.New("--qemu-flags needs --qemu")
+	}
+	if len(o.extra) > 0 {
+		return errors.New("--qemu-arg needs --qemu")
+	}
+	return nil
 }
 
 // find gives the QEMU to use here, or in the emulated machine.
@@ -145,9 +160,6 @@ func (o *vmExecOptions) announceQEMU(ctx context.Context, emulated *nested.Confi
 
 // planQEMU checks the flags, and opens and locks the image.
 func (o *runOptions) planQEMU() (_ *qemuPlan, err error) {
-	if _, err := o.planKernel(0); err != nil { // there can be none
-		return nil, err
-	}
 	switch {
 	case len(o.publish) > 0:
 		return nil, errors.New("--publish and --qemu contradict each other: QEMU has no network card on VMBus")
@@ -155,12 +167,16 @@ func (o *runOptions) planQEMU() (_ *qemuPlan, err error) {
 		return nil, errors.New("--disk and --qemu contradict each other: QEMU has no disks on VMBus")
 	case o.balloon.size != "":
 		return nil, errors.New("--balloon and --qemu contradict each other: QEMU offers Dynamic Memory anyway, and its monitor sets the size")
+	case o.record != "":
+		return nil, errors.New("--record and --qemu contradict each other: hvgo's own machine records, QEMU has --qemu-arg=-trace --qemu-arg='vmbus_*'")
+	case o.host.strict:
+		return nil, errors.New("--strict and --qemu contradict each other: it is for hvgo's own machine")
 	case o.mask != "":
 		return nil, errors.New("--mask and --qemu contradict each other: say with --qemu-flags what the guest is to see")
 	case !hvFlags.MatchString(o.qemu.flags):
 		return nil, fmt.Errorf("--qemu-flags: %q is no list of hv-* flags, such as %s", o.qemu.flags, qemu.FewestFlags)
 	}
-	p := &qemuPlan{}
+	p := &qemuPlan{line: o.kernel.append, emulated: o.qemu.program != ""}
 	p.cpus, p.crashToo = o.cpus, o.crashToo || o.console != "-"
 	if p.memory, err = parseSize(o.memory); err != nil {
 		return nil, fmt.Errorf("--memory: %w", err)
@@ -171,11 +187,30 @@ func (o *runOptions) planQEMU() (_ *qemuPlan, err error) {
 	if p.cpus < 1 || p.cpus > maxCPUs {
 		return nil, fmt.Errorf("--cpus: a guest has 1 to %d processors, not %d", maxCPUs, p.cpus)
 	}
-	if p.image, err = openImage(o.image); err != nil {
+	if err := p.openBoot(o); err != nil {
 		return nil, err
 	}
-	p.config = qemu.Config{Memory: p.memory, CPUs: p.cpus, Flags: o.qemu.flags, Extra: o.qemu.extra}
+	p.config.Memory, p.config.CPUs, p.config.Flags, p.config.Extra = p.memory, p.cpus, o.qemu.flags, o.qemu.extra
 	return p, nil
+}
+
+// openBoot opens what is to be booted: an image, or a kernel given either way.
+func (p *qemuPlan) openBoot(o *runOptions) (err error) {
+	o.takeKernel()
+	if p.kernel, err = o.planKernel(p.memory); err != nil || p.kernel != nil {
+		if err == nil && o.image != "" {
+			err = errors.New("--kernel, --qemu and an image contradict each other: QEMU has no disks on VMBus")
+		}
+		return err
+	}
+	if err := checkAppend(p.line); err != nil {
+		return err
+	}
+	if p.line == defaultAppend { // an image gets none by default
+		p.line = ""
+	}
+	p.image, err = openImage(o.image)
+	return err
 }
 
 // runQEMUNative runs QEMU on this computer's KVM and returns when it has ended.
@@ -237,13 +272,18 @@ func machineExit(e qemu.Exit) machine.Exit {
 // runQEMUNested runs this command again in the emulated machine.
 func (p *qemuPlan) runQEMUNested(ctx context.Context, o qemuOptions, console io.Writer) error {
 	cfg := nested.Config{MemoryMiB: int(p.memory/mib) + nestedOverhead, Progress: say}
-	cfg.Shares = append(cfg.Shares, nested.Share{Path: filepath.Dir(p.image.path), Writable: true})
-	for _, dir := range p.config.Program.Folders {
-		cfg.Shares = append(cfg.Shares, nested.Share{Path: dir})
-	}
+	p.kernel.nest(&cfg)
 	args := []string{
 		"run", "--native", "--qemu", "--qemu-flags", o.flags, "--" + qemuProgramFlag, p.config.Program.Encode(),
 		"--memory", strconv.FormatUint(p.memory/mib, 10), "--cpus", strconv.Itoa(p.cpus),
+	}
+	args = append(args, p.kernel.args()...)
+	if p.image != nil {
+		cfg.Shares = append(cfg.Shares, nested.Share{Path: filepath.Dir(p.image.path), Writable: true})
+		args = append(args, "--append="+p.line)
+	}
+	for _, dir := range p.config.Program.Folders {
+		cfg.Shares = append(cfg.Shares, nested.Share{Path: dir})
 	}
 	for _, a := range o.extra {
 		args = append(args, "--qemu-arg="+a)
@@ -251,22 +291,70 @@ func (p *qemuPlan) runQEMUNested(ctx context.Context, o qemuOptions, console io.
 	if p.crashToo {
 		args = append(args, "--"+consoleElsewhere)
 	}
-	return runAgainNested(ctx, cfg, append(args, "--", p.image.path), console)
+	if args = append(args, "--"); p.image != nil {
+		args = append(args, p.image.path)
+	}
+	return runAgainNested(ctx, cfg, args, console)
 }
 
 // boot says what QEMU is to boot, and gives what to call when QEMU has ended.
 func (p *qemuPlan) boot() (done func(), err error) {
-	p.config.Disk = p.image.path
-	p.config.Firmware, err = ovmf()
-	return func() {}, err
-}
-
-// ovmf finds the firmware.
-func ovmf() (string, error) {
-	for _, path := range firmwares {
-		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-			return path, err
+	done = func() {}
+	if p.kernel != nil {
+		p.config.Kernel, p.config.Initrd, p.config.CommandLine = p.kernel.kernel, p.kernel.initrd, p.kernel.append
+		return done, nil
+	}
+	// OVMF as a guest of the emulated machine ends it: QEMU's emulation does not bear
+	// that it writes CR8 (docs/decisions/0013-newer-qemu.md). And no firmware passes a
+	// command line on.
+	if !p.emulated && p.line == "" {
+		if p.config.Firmware = ovmf(); p.config.Firmware != "" {
+			p.config.Disk = p.image.path
+			return done, nil
 		}
 	}
-	return "", errors.New("no OVMF found: install the Debian package ovmf")
+	kernel, err := p.imageAsKernel()
+	if err != nil {
+		return nil, err
+	}
+	p.config.Kernel, p.config.CommandLine = kernel, p.line
+	return func() { os.Remove(kernel) }, nil
+}
+
+// imageAsKernel takes the program out of the image and makes it into a kernel: the
+// same code and data, with the entry for direct boot.
+func (p *qemuPlan) imageAsKernel() (path string, err error) {
+	disk, err := vhdx.Open(keepOpen{p.image.f}, true)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", p.image.path, err)
+	}
+	defer disk.Close()
+	application, err := firmware.ReadBootImage(disk, disk.Size())
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", p.image.path, err, damagedImage)
+	}
+	kernel, err := image.ELFFromPE(application)
+	if err != nil {
+		return "", fmt.Errorf("%s cannot be booted without firmware: %w: build it again (hvgo build)", p.image.path, err)
+	}
+	f, err := os.CreateTemp("", "hvgo-kernel-*.elf")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(kernel)
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(f.Name())
+		return "", err
+	}
+	return f.Name(), nil
+}
+
+// ovmf finds the firmware, "" where there is none.
+func ovmf() string {
+	for _, path := range firmwares {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
 }
