@@ -9,8 +9,10 @@
 //	                        not announce (hv-enforce-cpuid)
 //	vmbus_test.go           negotiation and offers, by QEMU's own trace
 //	balloon_test.go         hv-balloon: a channel, and Dynamic Memory on it
+//	command_test.go         the hvgo run --qemu process
 //
 // The tests run by `hvgo vm-test --qemu`, which says in HVGO_TEST_QEMU what QEMU to
 // start. HVGO_TEST_QEMU_GUEST names the guest: test/vm/guests/probe, built by `hvgo
-// build --format elf`. scripts/witness does all of it.
+// build --format elf`; HVGO_TEST_QEMU_IMAGE the same as an image. scripts/witness does
+// all of it.
 package qemu

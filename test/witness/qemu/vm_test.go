@@ -26,6 +26,8 @@ const patience = 3 * time.Minute
 const (
 	qemuProgram = "HVGO_TEST_QEMU"
 	probeELF    = "HVGO_TEST_QEMU_GUEST"
+	probeImage  = "HVGO_TEST_QEMU_IMAGE"
+	hvgoCommand = "HVGO_TEST_COMMAND"
 )
 
 // vm is a guest in QEMU.
