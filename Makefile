@@ -11,11 +11,15 @@ DATA  = bin/data.img
 STEP  = @scripts/step
 MEMORY = 256
 
-.PHONY: run test build image packages vet lint gofmt unit vm-test witness fuzz clean
+.PHONY: run qemu test build image packages vet lint gofmt unit vm-test witness fuzz clean
 
 ## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
 run: packages image $(DATA)
 	$(HVGO) run --memory $(MEMORY) --publish 8080:8080 --disk $(DATA) $(IMAGE)
+
+## qemu: boot the same image in QEMU with Hyper-V's enlightenments: no disks, no network
+qemu: packages image
+	$(HVGO) run --qemu --memory $(MEMORY) $(IMAGE)
 
 $(DATA):
 	@scripts/data-disk $@
