@@ -80,7 +80,7 @@ const (
 // Balloon is an open Dynamic Memory service.
 type Balloon struct {
 	ch   *vmbus.Channel
-	post func(message []byte, transaction uint64) error // to the host; waits for room
+	post func(message []byte) error // to the host; waits for room
 	mem  Memory
 	opt  Options
 	log  *slog.Logger
@@ -113,7 +113,7 @@ func Attach(bus *vmbus.Bus, offer vmbus.Offer, mem Memory, opt Options) (*Balloo
 		return nil, fmt.Errorf("balloon: %w", err)
 	}
 	b := &Balloon{ch: ch, mem: mem, opt: opt, log: opt.Log, agreed: make(chan struct{}), done: make(chan struct{})}
-	b.post = func(message []byte, transaction uint64) error { return ch.SendInBand(message, transaction, false) }
+	b.post = func(message []byte) error { return ch.SendInBand(message, 0, false) }
 	go b.run()
 	return b, nil
 }
@@ -221,7 +221,7 @@ func (b *Balloon) send(t dynmem.MessageType, body []byte) error {
 	b.transaction++
 	transaction := b.transaction
 	b.mu.Unlock()
-	return b.post(dynmem.Message(t, transaction, body), uint64(transaction))
+	return b.post(dynmem.Message(t, transaction, body))
 }
 
 // askVersion proposes the version that is next.

@@ -132,7 +132,7 @@ func TestAnswers(t *testing.T) {
 	mem := newBench(t, 2*512*mib)
 	var sent [][]byte
 	b := &Balloon{mem: mem, log: slog.New(slog.DiscardHandler), opt: Options{Resized: func(uint64) {}}, state: ready}
-	b.post = func(message []byte, _ uint64) error {
+	b.post = func(message []byte) error {
 		sent = append(sent, message)
 		return nil
 	}
@@ -178,7 +178,7 @@ func FuzzMessages(f *testing.F) {
 		mem := newBench(t, total)
 		host := map[uint64]bool{} // as the host would know
 		b := &Balloon{mem: mem, log: slog.New(slog.DiscardHandler), opt: Options{Resized: func(uint64) {}}, state: ready}
-		b.post = func(message []byte, _ uint64) error {
+		b.post = func(message []byte) error {
 			h, body, err := dynmem.DecodeHeader(message)
 			if err != nil || len(message) > dynmem.MaxMessageSize {
 				t.Fatalf("message of %d bytes: %v", len(message), err)
