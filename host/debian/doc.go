@@ -7,7 +7,7 @@
 // what is needed of them in the user's cache: for the emulated machine (host/nested),
 // and as guests nobody here wrote (test/witness/linux).
 //
-//	apt-get download -> dpkg -x -> vmlinuz and modules in ~/.cache/hvgo/linux-v1/PACKAGE
+//	apt-get download -> dpkg -x -> vmlinuz and modules in ~/.cache/hvgo/linux-v2/PACKAGE
 //
 // A newer package on Debian's servers is not looked for once there is one: a test
 // should not change its ground by itself. Removing the folder gets the newest.

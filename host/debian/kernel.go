@@ -25,7 +25,7 @@ import (
 const (
 	fetchTimeout = 10 * time.Minute
 	// cacheFormat changes when the contents of a cached kernel's folder do.
-	cacheFormat = "v1"
+	cacheFormat = "v2"
 )
 
 // series are the kernels of a release: Debian's plain ones, as the cloud flavour
@@ -39,7 +39,7 @@ var series = map[string]*regexp.Regexp{
 // they depend on.
 var kept = []string{
 	"9p", "9pnet_virtio", "virtio_net", "kvm-amd", // the emulated machine
-	"hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", "hv_balloon", "hv_sock", // a guest of Hyper-V
+	"hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", "hv_balloon", "hv_sock", "pci-hyperv", // a guest of Hyper-V
 	"sd_mod", "ext4",
 	// What those ask the kernel for by an algorithm's name, which is no dependency.
 	"crc32c_generic", "crc32c-intel", "crct10dif_generic", "crc64_rocksoft_generic",

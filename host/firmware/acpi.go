@@ -146,7 +146,9 @@ func (f *Firmware) dsdt() []byte {
 				amlName("_HID", amlString("VMBus")),
 				amlName("_UID", amlInt(0)),
 				amlName("_DDN", amlString("VMBUS")),
-				amlName("_STA", amlInt(0x0F)))),
+				amlName("_STA", amlInt(0x0F)),
+				// Empty, but there: without, Linux does not look at the module's windows.
+				amlName("_CRS", amlResources()))),
 		amlDevice("UAR1",
 			amlName("_HID", amlEISA("PNP0501")),
 			amlName("_UID", amlInt(1)),

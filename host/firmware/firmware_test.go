@@ -225,6 +225,9 @@ func TestACPI(t *testing.T) {
 }
 
 func TestAML(t *testing.T) {
+	if got, want := amlResources(), []byte{0x11, 5, 0x0A, 2, 0x79, 0}; !bytes.Equal(got, want) {
+		t.Errorf("no resources: % x, want % x", got, want)
+	}
 	if got, want := amlEISA("PNP0501"), []byte{0x0C, 0x41, 0xD0, 0x05, 0x01}; !bytes.Equal(got, want) {
 		t.Errorf("EISA id % x, want % x", got, want)
 	}

@@ -27,7 +27,7 @@ type Config struct {
 	// HugePages backs the RAM with pages of 2 MiB where there are any: for guests that
 	// use most of it, as those that use little would keep more than they need.
 	HugePages bool
-	VCPUs     int    // 0 for 1
+	VCPUs     int // 0 for 1
 	Log       *slog.Logger
 }
 

@@ -25,6 +25,7 @@ var tasks = map[string]func(*run) error{
 	report.System:   system,
 	report.Disk:     disk,
 	report.Shutdown: shutdown,
+	report.MMIO:     mmio,
 	report.Balloon:  balloon,
 	report.Link:     link,
 	report.Unload:   unload,
@@ -36,8 +37,8 @@ var tasks = map[string]func(*run) error{
 	report.Rechannel: rechannel,
 }
 
-// system notes which kernel this is and what it found on VMBus: bus.CLASS is the
-// number of devices of a class.
+// system notes which kernel this is and what it found: bus.CLASS is the driver of a
+// class of devices on VMBus.
 func system(r *run) error {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -60,6 +61,7 @@ func system(r *run) error {
 	r.set("devices", len(devices))
 	r.set("clocksource", text("/sys/devices/system/clocksource/clocksource0/current_clocksource"))
 	r.set("cpus", text("/sys/devices/system/cpu/online"))
+	r.set("rtc", text("/sys/class/rtc/rtc0/name"))
 	return nil
 }
 

@@ -37,6 +37,9 @@ var modules = []string{
 	"sd_mod", "ext4", "hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", "hv_balloon",
 }
 
+// late are the modules of task mmio.
+var late = []string{"pci-hyperv"}
+
 // programs are taken from this machine, with the libraries that they need.
 var programs = []string{"/usr/sbin/mkfs.ext4", "/usr/sbin/sgdisk", "/usr/sbin/ethtool"}
 
@@ -109,18 +112,8 @@ func makeSeries(out, series string, common *archive) error {
 		return err
 	}
 	a := common.clone()
-	var wanted []string
-	for _, m := range modules {
-		if k.Has(m) {
-			wanted = append(wanted, m)
-		}
-	}
-	mods, err := k.Modules(wanted...)
-	if err != nil {
+	if err := errors.Join(a.addModules("modules", k, modules), a.addModules("late", k, late)); err != nil {
 		return err
-	}
-	for i, m := range mods {
-		a.add(fmt.Sprintf("modules/%02d-%s.ko", i, m.Name), m.Data, 0o644)
 	}
 	image, err := os.ReadFile(k.Image)
 	if err != nil {
@@ -130,6 +123,24 @@ func makeSeries(out, series string, common *archive) error {
 		return err
 	}
 	return a.write(filepath.Join(out, "initrd-"+series+".img"))
+}
+
+// addModules adds those modules of a list that the kernel has, with what they depend on.
+func (a *archive) addModules(dir string, k *debian.Kernel, list []string) error {
+	var wanted []string
+	for _, m := range list {
+		if k.Has(m) {
+			wanted = append(wanted, m)
+		}
+	}
+	mods, err := k.Modules(wanted...)
+	if err != nil {
+		return err
+	}
+	for i, m := range mods {
+		a.add(fmt.Sprintf("%s/%02d-%s.ko", dir, i, m.Name), m.Data, 0o644)
+	}
+	return nil
 }
 
 // archive is a cpio archive in the making.

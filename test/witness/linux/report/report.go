@@ -20,6 +20,7 @@ const (
 	System   = "system"
 	Disk     = "disk"
 	Shutdown = "shutdown"
+	MMIO     = "mmio"
 	Balloon  = "balloon"
 	Link     = "link"
 	Unload   = "unload"
