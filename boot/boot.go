@@ -46,6 +46,7 @@ func Start() {
 		busy := uint64(hv.Now()-Machine.Started) - sched.IdleNS
 		return time.Duration(busy), 0, mem.Resident() * mem.PageSize
 	}
+	linux.RegisterText("/proc/cmdline", func() string { return text(handed.Line.Text[:handed.Line.Len]) + "\n" })
 	if handed.Line.Cut {
 		say("the command line is longer than %d bytes: the words behind that are left out", len(handed.Line.Text))
 	}
@@ -76,7 +77,7 @@ type machine struct {
 	mu          sync.Mutex // guards all below
 	controllers []*storvsc.Controller
 	nic         *netvsc.NIC
-	shutdown    *ic.Shutdown
+	services    []*ic.Service
 	balloon     *balloon.Balloon
 }
 
@@ -121,22 +122,13 @@ func (m *machine) connect() (err error) {
 // same time, since both wait for the host more than they compute.
 func (m *machine) attach() {
 	trap.BeforeExit = func(int) { m.stop() }
-	for _, o := range m.bus.Find(wire.InterfaceShutdown) {
-		s, err := ic.Attach(m.bus, o, m.log, m.shutDown)
-		if err != nil {
-			say("shutdown service: %v", err)
-			continue
-		}
-		m.mu.Lock()
-		m.shutdown = s
-		m.mu.Unlock()
-		break // there is one
-	}
+	m.attachShutdown()
 	m.attachMemory()
 	var wg sync.WaitGroup
 	wg.Go(m.attachDisks)
 	wg.Go(m.attachNetwork)
 	wg.Wait()
+	go m.attachServices() // nobody waits for them
 }
 
 func (m *machine) attachDisks() {
@@ -244,8 +236,8 @@ func (m *machine) stop() {
 		for _, c := range m.controllers {
 			c.Close()
 		}
-		if m.shutdown != nil {
-			m.shutdown.Close()
+		for _, s := range m.services {
+			s.Close()
 		}
 		if m.balloon != nil {
 			m.balloon.Close()

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package ic is the guest's end of the integration services: small VMBus
-// channels by which the host asks something of the guest. Today that is
-// Shutdown, the service behind "Shut down" in Hyper-V Manager and behind
-// Ctrl-C on hvgo run.
+// channels by which the host asks something of the guest:
+//
+//	AttachShutdown   to stop: "Shut down" in Hyper-V Manager, Ctrl-C on hvgo run
+//	AttachHeartbeat  whether it is alive
+//	AttachTimeSync   to set its clock by the host's
 //
 // The host speaks first. It names the versions it knows, the guest answers with
 // one of each kind, and then the host may send requests, each answered by the

@@ -27,7 +27,7 @@ func TestShutdownByHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(chan Request, 10)
-	s, err := Attach(bus, bus.Find(wire.InterfaceShutdown)[0], log, func(r Request) { got <- r })
+	s, err := AttachShutdown(bus, bus.Find(wire.InterfaceShutdown)[0], log, func(r Request) { got <- r })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestShutdownByHost(t *testing.T) {
 	if err := host.RequestShutdown(ctx, false, false); !errors.Is(err, hostic.ErrNotReady) {
 		t.Error(err)
 	}
-	if _, err := Attach(bus, bus.Find(wire.InterfaceShutdown)[0], log, nil); err != nil {
+	if _, err := AttachShutdown(bus, bus.Find(wire.InterfaceShutdown)[0], log, nil); err != nil {
 		t.Errorf("second opening: %v", err)
 	}
 }
@@ -62,7 +62,7 @@ func TestRescind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Attach(bus, bus.Find(wire.InterfaceShutdown)[0], slog.New(slog.DiscardHandler), nil)
+	s, err := AttachShutdown(bus, bus.Find(wire.InterfaceShutdown)[0], slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,10 +76,10 @@ func message(h wireic.Header, body []byte) []byte {
 	return append(h.AppendTo(b), body...)
 }
 
-// answerTo gives the answer's header and body.
-func answerTo(t *testing.T, s *Shutdown, msg []byte) (wireic.Header, []byte, *Request) {
+// answerTo gives the answer's header and body, and does what is to be done after it.
+func answerTo(t *testing.T, s *Service, msg []byte) (wireic.Header, []byte) {
 	t.Helper()
-	b, act, err := s.answer(msg)
+	b, after, err := s.answer(msg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,10 @@ func answerTo(t *testing.T, s *Shutdown, msg []byte) (wireic.Header, []byte, *Re
 	if err != nil || h.Flags != wireic.FlagTransaction|wireic.FlagResponse {
 		t.Fatalf("%+v, %v", h, err)
 	}
-	return h, body, act
+	if after != nil {
+		after()
+	}
+	return h, body
 }
 
 func TestNegotiation(t *testing.T) {
@@ -104,9 +107,9 @@ func TestNegotiation(t *testing.T) {
 		{v(2, 0), v(7, 0), nil, nil},
 		{nil, nil, nil, nil},
 	} {
-		s := &Shutdown{log: slog.New(slog.DiscardHandler)}
+		s := newShutdown(slog.New(slog.DiscardHandler), nil)
 		n := wireic.Negotiate{Frameworks: c.frameworks, Messages: c.messages}
-		h, body, _ := answerTo(t, s, message(wireic.Header{Type: wireic.MsgNegotiate, Transaction: 5, Flags: wireic.FlagRequest}, n.AppendTo(nil)))
+		h, body := answerTo(t, s, message(wireic.Header{Type: wireic.MsgNegotiate, Transaction: 5, Flags: wireic.FlagRequest}, n.AppendTo(nil)))
 		want := wireic.Negotiate{Frameworks: c.framework, Messages: c.message}.AppendTo(nil)
 		if h.Transaction != 5 || string(body) != string(want) {
 			t.Errorf("%+v: answer %x, want %x", c, body, want)
@@ -115,9 +118,11 @@ func TestNegotiation(t *testing.T) {
 }
 
 func TestRequests(t *testing.T) {
-	s := &Shutdown{log: slog.New(slog.DiscardHandler)}
+	var act *Request
+	s := newShutdown(slog.New(slog.DiscardHandler), func(r Request) { act = &r })
 	ask := func(m wireic.Shutdown) (wireic.Status, *Request) {
-		h, body, act := answerTo(t, s, message(wireic.Header{Type: wireic.MsgShutdown}, m.AppendTo(nil)))
+		act = nil
+		h, body := answerTo(t, s, message(wireic.Header{Type: wireic.MsgShutdown}, m.AppendTo(nil)))
 		if len(body) != wireic.ShutdownSize {
 			t.Errorf("answer of %d bytes", len(body))
 		}
@@ -136,7 +141,7 @@ func TestRequests(t *testing.T) {
 	if st, act := ask(wireic.Shutdown{Flags: 8}); st != wireic.StatusFail || act != nil {
 		t.Error(st, act)
 	}
-	if h, _, _ := answerTo(t, s, message(wireic.Header{Type: wireic.MsgKVP}, nil)); h.Status != wireic.StatusNotSupported {
+	if h, _ := answerTo(t, s, message(wireic.Header{Type: wireic.MsgKVP}, nil)); h.Status != wireic.StatusNotSupported {
 		t.Error(h.Status)
 	}
 	if _, _, err := s.answer(message(wireic.Header{Flags: wireic.FlagResponse}, nil)); err == nil {
@@ -149,7 +154,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(message(wireic.Header{Type: wireic.MsgNegotiate}, n.AppendTo(nil)))
 	f.Add(message(wireic.Header{Type: wireic.MsgShutdown}, wireic.Shutdown{}.AppendTo(nil)))
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		s := &Shutdown{log: slog.New(slog.DiscardHandler), message: wireic.Version{Major: 1}}
+		s := newShutdown(slog.New(slog.DiscardHandler), nil)
+		s.message = wireic.Version{Major: 1}
 		b, act, err := s.answer(msg)
 		if err != nil {
 			return
