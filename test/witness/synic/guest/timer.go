@@ -112,6 +112,37 @@ func (t timer) arm(enable uint64) (due uint64, err error) {
 	return due, t.set(t.toSINT()|enable, due)
 }
 
+// mostLead is when armAnd gives up.
+const mostLead = 2 * time.Second
+
+// armAnd arms the timer and does something before it expires, for which it needs
+// more and more time on a machine that is busy. Nothing may come then.
+func (t timer) armAnd(do func() error) error {
+	for lead := soon; lead <= mostLead; lead *= 2 {
+		before, due := t.count(t.vector()), ticks()+units(lead)
+		if err := t.set(t.toSINT()|tlfs.StimerEnabled, due); err != nil {
+			return err
+		}
+		if err := do(); err != nil {
+			return err
+		}
+		if ticks() >= due { // it may have come first
+			t.stop()
+			t.take(t.sint())
+			continue
+		}
+		if config, _ := t.rdmsr(t.configMSR()); config&tlfs.StimerEnabled != 0 {
+			return fmt.Errorf("still enabled: %#x", config)
+		}
+		spin(lead)
+		if k := t.slot(t.sint()).kind(); k != tlfs.MessageTypeNone {
+			return fmt.Errorf("a message of type %#x", k)
+		}
+		return t.quiet(t.vector(), before)
+	}
+	return fmt.Errorf("the machine is too busy: a register write took %v", mostLead)
+}
+
 // once checks a timer that expires once, at an absolute time.
 func (t timer) once(enable uint64) error {
 	before := t.count(t.vector())
@@ -227,38 +258,22 @@ func (t timer) direct() error {
 
 // stopped arms the timer and takes its time back.
 func (t timer) stopped() error {
-	before := t.count(t.vector())
-	if _, err := t.arm(tlfs.StimerEnabled); err != nil {
-		return err
-	}
-	t.wrmsr(t.countMSR(), 0)
-	if config, _ := t.rdmsr(t.configMSR()); config&tlfs.StimerEnabled != 0 {
-		return fmt.Errorf("still enabled: %#x", config)
-	}
-	spin(soon)
-	if err := t.quiet(t.vector(), before); err != nil {
-		return err
-	}
-	if k := t.slot(t.sint()).kind(); k != tlfs.MessageTypeNone {
-		return fmt.Errorf("a message of type %#x", k)
-	}
-	return nil
+	return t.armAnd(func() error {
+		if !t.wrmsr(t.countMSR(), 0) {
+			return errors.New("#GP on a write of count 0")
+		}
+		return nil
+	})
 }
 
 // losesSINT takes the SINT from a timer that runs, which disables it (TLFS 12.3.1).
 func (t timer) losesSINT() error {
-	before := t.count(t.vector())
-	if _, err := t.arm(tlfs.StimerEnabled); err != nil {
-		return err
-	}
-	if !t.wrmsr(t.configMSR(), tlfs.StimerEnabled) {
-		return errors.New("#GP")
-	}
-	if config, _ := t.rdmsr(t.configMSR()); config&tlfs.StimerEnabled != 0 {
-		return fmt.Errorf("still enabled: %#x", config)
-	}
-	spin(soon)
-	return t.quiet(t.vector(), before)
+	return t.armAnd(func() error {
+		if !t.wrmsr(t.configMSR(), tlfs.StimerEnabled) {
+			return errors.New("#GP on a write of SINT 0")
+		}
+		return nil
+	})
 }
 
 // productTimer is the runtime's own timer: package hv arms it, in the mode that the
