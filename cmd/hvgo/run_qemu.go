@@ -215,6 +215,9 @@ func (p *qemuPlan) openBoot(o *runOptions) (err error) {
 
 // runQEMUNative runs QEMU on this computer's KVM and returns when it has ended.
 func (p *qemuPlan) runQEMUNative(ctx context.Context, console io.Writer) error {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done, err := p.boot()
@@ -227,7 +230,7 @@ func (p *qemuPlan) runQEMUNative(ctx context.Context, console io.Writer) error {
 	if err != nil {
 		return err
 	}
-	go switchOffAtSignal(ctx, v)
+	go switchOffAtSignal(ctx, v, signals)
 	go feedConsole(ctx, v.Input(), os.Stdin)
 	exit, err := v.Wait()
 	say(fmt.Sprintf("the guest ran for %.1f s in QEMU %s", time.Since(start).Seconds(), p.config.Program.Version))
@@ -239,10 +242,7 @@ func (p *qemuPlan) runQEMUNative(ctx context.Context, console io.Writer) error {
 
 // switchOffAtSignal ends QEMU at the first signal: it has no integration service
 // to ask the guest with.
-func switchOffAtSignal(ctx context.Context, v *qemu.VM) {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
+func switchOffAtSignal(ctx context.Context, v *qemu.VM, signals <-chan os.Signal) {
 	select {
 	case <-ctx.Done():
 		return
