@@ -4,6 +4,8 @@
 package boot
 
 import (
+	"errors"
+
 	"github.com/hvgo/hvgo/drivers/ic"
 	"github.com/hvgo/hvgo/drivers/vmbus"
 	"github.com/hvgo/hvgo/hv"
@@ -31,6 +33,9 @@ func (m *machine) attachServices() {
 func (m *machine) attachService(offers []vmbus.Offer, attach func(vmbus.Offer) (*ic.Service, error)) {
 	for _, o := range offers {
 		s, err := attach(o)
+		if errors.Is(err, vmbus.ErrClosed) {
+			return // the program has ended meanwhile
+		}
 		if err != nil {
 			say("%v", err)
 			continue

@@ -51,7 +51,8 @@ type Bus struct {
 	gpadls atomic.Uint32 // last GPADL id
 	opens  atomic.Uint32 // last open id
 
-	unloading atomic.Bool // UNLOAD was posted: its answer is the last message
+	posting   sync.Mutex  // held for each hypercall that posts
+	unloading atomic.Bool // UNLOAD is, or will be, the last message posted; its answer the last to come
 
 	mu       sync.Mutex
 	err      error                         // guarded by mu: why done is closed
@@ -119,6 +120,18 @@ func (b *Bus) fail(err error) {
 	b.changed()
 }
 
+// postOnce posts a message, if it is not too late for it: behind UNLOAD the host knows
+// no connection any more.
+func (b *Bus) postOnce(typ wire.MessageType, msg []byte) error {
+	b.posting.Lock()
+	defer b.posting.Unlock()
+	if b.unloading.Load() && typ != wire.MsgUnload {
+		return ErrClosed
+	}
+	b.stats.posts.Add(1)
+	return b.p.PostMessage(b.connection, msg)
+}
+
 // post sends a message, and again with growing pauses while the host is busy.
 // Hyper-V also answers "no such connection" when messages come too fast, so
 // that is final for INITIATE_CONTACT only, where it tells old hosts from new.
@@ -130,12 +143,11 @@ func (b *Bus) post(msg []byte) error {
 	}
 	pause, deadline := b.t.backoff, time.Now().Add(b.t.post)
 	for {
-		b.stats.posts.Add(1)
-		err := b.p.PostMessage(b.connection, msg)
+		typ, _ := wire.DecodeType(msg)
+		err := b.postOnce(typ, msg)
 		if err == nil {
 			return nil
 		}
-		typ, _ := wire.DecodeType(msg)
 		passing := errors.Is(err, ErrBusy) || errors.Is(err, ErrNoConnection) && typ != wire.MsgInitiateContact
 		if !passing || time.Now().After(deadline) {
 			return fmt.Errorf("vmbus: posting %v: %w", typ, err)

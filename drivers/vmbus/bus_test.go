@@ -323,6 +323,35 @@ func TestRescindWhileOpening(t *testing.T) {
 	}
 }
 
+// TestNothingAfterUnload: who opens a channel while UNLOAD waits for its answer gets
+// ErrClosed, and the host no message.
+func TestNothingAfterUnload(t *testing.T) {
+	h := newFakeHost(t)
+	b, err := connect(h, quiet(), testTiming)
+	if err != nil {
+		t.Fatal(err)
+	}
+	posted := make(chan struct{})
+	h.post = func(msg []byte) (bool, error) {
+		typ, _ := wire.DecodeType(msg)
+		if typ != wire.MsgUnload {
+			t.Errorf("%v behind UNLOAD", typ)
+		}
+		close(posted)
+		return true, nil // answered later
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.Unload() }()
+	<-posted
+	if _, err := b.Open(3, OpenOptions{SendPages: 2, ReceivePages: 2}); !errors.Is(err, ErrClosed) {
+		t.Errorf("open: %v", err)
+	}
+	h.say(wire.AppendHeader(nil, wire.MsgUnloadComplete))
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestUnload(t *testing.T) {
 	h := newFakeHost(t)
 	b, err := connect(h, quiet(), testTiming)

@@ -121,7 +121,9 @@ func (b *Bus) contact(v wire.Version) (wire.VersionResponse, error) {
 // Unload disconnects: the host forgets all channels and GPADLs of ours. It is
 // the last thing before power-off or restart. The bus cannot be used again.
 func (b *Bus) Unload() error {
+	b.posting.Lock()
 	b.unloading.Store(true)
+	b.posting.Unlock()
 	msg := wire.AppendHeader(nil, wire.MsgUnload)
 	var err error
 	if b.version == wire.Version0_13 {
