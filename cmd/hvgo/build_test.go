@@ -26,7 +26,7 @@ func TestGoFlags(t *testing.T) {
 // Bad use of hvgo build ends with status 1 and writes nothing.
 func TestBuildRefuses(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, args := range []string{"build", "build a b", "build --raw --fixed x", "build --nonsense x", "build ./none", "build -o /none/x.vhdx ."} {
+	for _, args := range []string{"build", "build a b", "build --raw --fixed x", "build --nonsense x", "build --format iso x", "build --raw --format elf x", "build ./none", "build -o /none/x.vhdx ."} {
 		if status := execute(strings.Fields(args)); status != 1 {
 			t.Errorf("%s: status %d", args, status)
 		}

@@ -21,10 +21,11 @@ import (
 // stub is a module of hvgo's name whose boot package does nothing, so that these
 // tests try the building and not the runtime.
 var stub = map[string]string{
-	"go.mod":         "module github.com/hvgo/hvgo\n\ngo 1.26\n",
-	"hvgo.go":        "package hvgo\n\nimport _ \"github.com/hvgo/hvgo/boot\"\n",
-	"boot/boot.go":   "package boot\n\nvar imageInfo = [16]uint64{0x4F464E494F475648}\n\nfunc entry()\n\nfunc init() {\n\tif imageInfo[3] != 0 {\n\t\tentry()\n\t}\n}\n",
-	"boot/e_amd64.s": "TEXT ·entry(SB), 4, $0-0\n\tJMP _rt0_amd64_linux(SB)\n",
+	"go.mod":       "module github.com/hvgo/hvgo\n\ngo 1.26\n",
+	"hvgo.go":      "package hvgo\n\nimport _ \"github.com/hvgo/hvgo/boot\"\n",
+	"boot/boot.go": "package boot\n\nvar imageInfo = [16]uint64{0x4F464E494F475648}\n\nfunc entry()\n\nfunc init() {\n\tif imageInfo[3] != 0 {\n\t\tentry()\n\t}\n}\n",
+	"boot/e_amd64.s": "TEXT ·entry(SB), 4, $0-0\n\tJMP _rt0_amd64_linux(SB)\n\tJMP ·entryLinux(SB)\n\tJMP ·entryPVH(SB)\n" +
+		"TEXT ·entryLinux(SB), 4, $0-0\n\tRET\nTEXT ·entryPVH(SB), 4, $0-0\n\tRET\n",
 }
 
 const helloMain = "package main\n\nfunc main() { println(\"hello\") }\n"
@@ -122,6 +123,16 @@ func TestPlainModule(t *testing.T) {
 	out, _ = try(t, dir, "./cmd/b", "", func(o *Options) { o.LDFlags = "-s -w -X main.x=1"; o.EFI, o.Format = false, image.DynamicVHDX })
 	if filepath.Base(out) != "b.vhdx" {
 		t.Errorf("output %s, want b.vhdx", out)
+	}
+	for range 2 { // the second takes the first one's place
+		out, _ = try(t, dir, "./cmd/b", "", func(o *Options) { o.EFI, o.ELF, o.Output = false, true, filepath.Join(filepath.Dir(out), "b.elf") })
+	}
+	if k, err := os.ReadFile(out); err != nil || !bytes.HasPrefix(k, []byte("\x7fELF")) {
+		t.Errorf("kernel %s: % x, %v", out, k[:min(4, len(k))], err)
+	}
+	out, _ = try(t, dir, "./cmd/b", "", func(o *Options) { o.EFI, o.ELF = false, true })
+	if filepath.Base(out) != "b.elf" {
+		t.Errorf("output %s, want b.elf", out)
 	}
 	try(t, dir, "example.com/svc/v2/cmd/b", "")
 	try(t, dir, filepath.Join(dir, "cmd", "b"), "", func(o *Options) { o.Dir = t.TempDir() })

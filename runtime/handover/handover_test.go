@@ -5,7 +5,6 @@ package handover
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -360,7 +359,7 @@ func FuzzHandover(f *testing.F) {
 			last := uint64(0)
 			for _, r := range i.Map.Ranges[:i.Map.N] {
 				if r.Start < last || r.End <= r.Start || r.Start%4096 != 0 || r.End%4096 != 0 {
-					t.Fatal(fmt.Sprintf("%x", i.Map.Ranges[:i.Map.N]))
+					t.Fatalf("%x", i.Map.Ranges[:i.Map.N])
 				}
 				last = r.End
 			}

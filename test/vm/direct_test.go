@@ -58,6 +58,7 @@ func words(t *testing.T, kernel string, m machine.Config) (string, machine.Exit)
 func TestDirectWords(t *testing.T) {
 	const line = `panic=-1 debug console=ttyS0 LEVEL=low root=/dev/sda1 LEVEL=high TMPDIR=/elsewhere NOTE="two words" a.b=c Mixed=x -- -v "one two" k="v w" --`
 	want := []string{
+		fmt.Sprintf("cmdline %q <nil>", line+"\n"),
 		`args ["/init" "-v" "one two" "k=v w" "--"]`,
 		`env "NOTE=two words"`, `env "TMPDIR=/elsewhere"`, `env "LEVEL=high"`, `env "HOME=/"`,
 		`tables [APIC FACP]`, `product "Virtual Machine\n" <nil>`, `-------- done`,
@@ -69,8 +70,8 @@ func TestDirectWords(t *testing.T) {
 				t.Errorf("no %s", w)
 			}
 		}
-		for _, w := range []string{"Mixed", "panic", "ttyS0", "root=", "a.b"} {
-			if strings.Contains(text, w) {
+		for _, w := range []string{"Mixed", "panic", "console", "root", "a.b", "LEVEL=low"} {
+			if strings.Contains(text, "env \""+w) {
 				t.Errorf("%s was not for the program", w)
 			}
 		}
@@ -111,6 +112,21 @@ func TestDirectStatus(t *testing.T) {
 	_, exit := words(t, wordsKernel, machine.Config{LoadOptions: "EXIT=7"})
 	if exit.Kind != vmm.Crash || exit.Params[1] != 7 {
 		t.Errorf("%v, want status 7 by the crash registers", exit)
+	}
+}
+
+// TestDirectRestart: the host asks for a restart, and gets it by ACPI's reset register.
+func TestDirectRestart(t *testing.T) {
+	v := boot(t, options{kernel: helloKernel})
+	v.waitFor(helloListens)
+	if err := v.Shutdown.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Shutdown.RequestShutdown(t.Context(), false, true); err != nil {
+		t.Fatal(err)
+	}
+	if exit := v.wait(patience); exit.Kind != vmm.Reset {
+		t.Errorf("exit %v, want a reset", exit)
 	}
 }
 

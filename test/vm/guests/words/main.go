@@ -25,6 +25,8 @@ func main() {
 		tables[i] = filepath.Base(tables[i])
 	}
 	fmt.Println("tables", tables)
+	line, err := os.ReadFile("/proc/cmdline")
+	fmt.Printf("cmdline %q %v\n", line, err)
 	product, err := os.ReadFile("/sys/class/dmi/id/product_name")
 	fmt.Printf("product %q %v\n", product, err)
 	if mib, err := strconv.Atoi(os.Getenv("FILL")); err == nil {
