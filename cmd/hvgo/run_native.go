@@ -66,7 +66,7 @@ func (p *runPlan) newGuest(console io.Writer, net *network, rec *recording, log 
 		Machine: machine.Config{Memory: p.memory, VCPUs: p.cpus, LoadOptions: p.append, Console: console, Mask: p.mask, Log: log},
 		NoDisk:  p.noDisk,
 	}
-	p.host.apply(&cfg.Machine)
+	p.host.apply(&cfg)
 	cfg.Machine.VMBus.Record = rec.recorder()
 	p.balloon.attach(&cfg.Machine)
 	if err := p.kernel.load(&cfg.Machine); err != nil {

@@ -45,7 +45,9 @@ func (p *runPlan) newNetwork(log *slog.Logger) (_ *network, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.card, err = netvsp.New(netvsp.Options{Network: n.Network, Queues: p.cpus, Uncut: true}); err != nil {
+	opt := netvsp.Options{Network: n.Network, Queues: p.cpus, Uncut: true}
+	p.host.card(&opt)
+	if n.card, err = netvsp.New(opt); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	n.Plug(n.card)

@@ -37,6 +37,9 @@ type Config struct {
 	// locks held: it must not call the Partition. nil is the leniency of KVM.
 	Strict func(rule, detail string)
 
+	// Quirks are habits of other hypervisors.
+	Quirks Quirks
+
 	// Server may be set later with SetServer, before the VM runs. Without one no
 	// connection exists.
 	Server Server
@@ -54,6 +57,7 @@ type Partition struct {
 	strict   func(rule, detail string) // or nil
 	features features
 	mask     Mask
+	quirks   Quirks
 	enforce  bool          // what is not announced is refused
 	closed   chan struct{} // ends watchForgotten
 
@@ -66,7 +70,7 @@ type Partition struct {
 func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 	p := &Partition{
 		vm: vm, server: cfg.Server, log: cfg.Log,
-		strict: cfg.Strict, mask: cfg.Mask, enforce: !cfg.NoEnforce, closed: make(chan struct{}),
+		strict: cfg.Strict, mask: cfg.Mask, quirks: cfg.Quirks, enforce: !cfg.NoEnforce, closed: make(chan struct{}),
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
@@ -102,7 +106,13 @@ func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 				routes = append(routes, kvm.Route{GSI: gsi(c.Index, s), VP: c.Index, SINT: s})
 			}
 		}
-		p.synics = append(p.synics, &synic{p: p, vp: c.Index})
+		s := &synic{p: p, vp: c.Index, messages: newMessages(), flags: newFlags()}
+		p.synics = append(p.synics, s)
+		if cfg.Mask&NoHyperv == 0 {
+			if err := s.reset(c, cfg.Quirks.PresetSControl); err != nil {
+				return nil, err
+			}
+		}
 	}
 	// The routes name SynICs, which must be enabled by now.
 	if err := vm.KVM.SetRoutes(routes); err != nil {
@@ -114,6 +124,9 @@ func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 			return nil, err
 		}
 		go p.watchForgotten()
+	}
+	if cfg.Quirks.Repoll > 0 {
+		go p.repoll()
 	}
 	return p, nil
 }

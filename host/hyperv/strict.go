@@ -58,7 +58,7 @@ func (p *Partition) MSR(c *vmm.VCPU, a kvm.MSRAccess) (data uint64, ok bool) {
 		return 0, false
 	}
 	if a.Index == tlfs.MSREOM {
-		p.synics[c.Index].endOfMessage()
+		p.synics[c.Index].deliverAll()
 	}
 	return 0, true
 }
@@ -81,8 +81,8 @@ func (s *synic) checkSINT(n uint32, value uint64) (ok bool) {
 	return true
 }
 
-// endOfMessage delivers what waits for the slots that the guest has freed.
-func (s *synic) endOfMessage() {
+// deliverAll delivers what waits for the slots that the guest has freed.
+func (s *synic) deliverAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := range uint8(tlfs.SINTCount) {

@@ -145,3 +145,44 @@ func TestLenient(t *testing.T) {
 		}
 	}
 }
+
+// A host that looks at the slots again and again needs no EOM.
+func TestRepoll(t *testing.T) {
+	hosttest.NeedKVM(t)
+	l := &ruleLog{t: t}
+	exit := breakRule(t, hosttest.NoEOMWaits, hyperv.Config{Strict: l.add, Quirks: hyperv.Quirks{Repoll: time.Millisecond}})
+	if exit != (vmm.Exit{Kind: vmm.Shutdown}) || len(l.rules) > 0 {
+		t.Errorf("ended with %v, reported %q", exit, l.rules)
+	}
+}
+
+// What the guest has in its pages is not there while those of the host are.
+func TestOverlayHidesDirt(t *testing.T) {
+	hosttest.NeedKVM(t)
+	quirks := hyperv.Quirks{OverlayPages: true, PresetSControl: true}
+	for _, what := range []hosttest.Break{hosttest.Nothing, hosttest.DirtySIMP, hosttest.DirtySIEFP} {
+		if exit := breakRule(t, what, hyperv.Config{Quirks: quirks}); exit != (vmm.Exit{Kind: vmm.Shutdown}) {
+			t.Errorf("guest %d ended with %v", what, exit)
+		}
+	}
+}
+
+func TestPresetSControl(t *testing.T) {
+	hosttest.NeedKVM(t)
+	for _, preset := range []bool{false, true} {
+		vm, err := vmm.New(vmm.Config{Memory: 32 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer vm.Close()
+		p, err := hyperv.New(vm, hyperv.Config{Quirks: hyperv.Quirks{PresetSControl: preset}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		v, err := vm.VCPUs()[0].MSRs(tlfs.MSRSControl)
+		if err != nil || (v[0]&tlfs.SControlEnable != 0) != preset {
+			t.Errorf("preset %t: SCONTROL is %#x, %v", preset, v, err)
+		}
+	}
+}

@@ -36,6 +36,7 @@ type synic struct {
 	mu                   sync.Mutex // guards all below, and the writing of message slots
 	control, siefp, simp uint64     // SCONTROL, SIEFP, SIMP
 	sints                [tlfs.SINTCount]sint
+	messages, flags      overlay // with Quirks.OverlayPages
 }
 
 type sint struct {
@@ -235,6 +236,10 @@ func (p *Partition) SynIC(c *vmm.VCPU, r kvm.SynIC) {
 	s.checkOverlay(RuleSIEFP, s.siefp, r.SIEFP)
 	s.checkOverlay(RuleSIMP, s.simp, r.SIMP)
 	s.control, s.siefp, s.simp = r.Control, r.SIEFP, r.SIMP
+	if p.quirks.OverlayPages {
+		s.messages.set(p.vm.Memory(), s.simp)
+		s.flags.set(p.vm.Memory(), s.siefp)
+	}
 	for n := range uint8(tlfs.SINTCount) {
 		s.deliver(n)
 	}

@@ -57,8 +57,10 @@ type Config struct {
 	Console io.Writer
 
 	// Mask takes features out of CPUID; NoEnforce lets the guest use them all the same.
+	// Quirks are habits of other hypervisors.
 	Mask      hyperv.Mask
 	NoEnforce bool
+	Quirks    hyperv.Quirks
 
 	// Seed, StaleMapKey, NoRNG, LoadOptions and Initrd are the firmware's, see there.
 	Seed        uint64
@@ -121,7 +123,7 @@ func New(cfg Config) (_ *Machine, err error) {
 	if m.vm, err = vmm.New(vmm.Config{Memory: cfg.Memory, LowMemory: cfg.LowMemory, HugePages: cfg.HugePages, VCPUs: cfg.VCPUs, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
-	if m.hv, err = hyperv.New(m.vm, hyperv.Config{Mask: cfg.Mask, NoEnforce: cfg.NoEnforce, Strict: cfg.Strict, Log: cfg.Log}); err != nil {
+	if m.hv, err = hyperv.New(m.vm, hyperv.Config{Mask: cfg.Mask, NoEnforce: cfg.NoEnforce, Quirks: cfg.Quirks, Strict: cfg.Strict, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
 	if cfg.VMBus.Log == nil {

@@ -41,6 +41,7 @@ type Options struct {
 	MaxVersion  vstor.Version // newest accepted; 0 is 6.2
 	MaxTransfer uint32        // bytes in one request; 0 is 256 KiB, as on OpenVMM
 	Workers     int           // requests served at a time on a channel; 0 is 4
+	Fault       FaultFunc     // the fault hook from the start; nil for none
 	SubChannels uint16        // how many the guest may ask for
 }
 
@@ -82,7 +83,7 @@ func New(opt Options) (*Controller, error) {
 	if opt.MaxTransfer < 4096 || opt.MaxTransfer > largestMaxTransfer || opt.Workers < 0 || opt.SubChannels > vmbus.MaxSubChannels {
 		return nil, fmt.Errorf("storvsp: transfers of %d bytes, %d workers, %d sub-channels", opt.MaxTransfer, opt.Workers, opt.SubChannels)
 	}
-	return &Controller{opt: opt, disks: map[uint8]*disk{}, open: map[*vmbus.Channel]struct{}{}}, nil
+	return &Controller{opt: opt, fault: opt.Fault, disks: map[uint8]*disk{}, open: map[*vmbus.Channel]struct{}{}}, nil
 }
 
 // ErrLUN is returned for a LUN that is out of range, in use, or empty.

@@ -128,7 +128,7 @@ func (s *Server) tearDown(g *gpadl) {
 		return
 	}
 	delete(s.gpadls, g.id)
-	s.send(wire.GPADLTorndown{GPADLID: g.id}.AppendTo(nil))
+	s.sendTorndown(g.id)
 }
 
 // release takes back one use. mu is held.

@@ -227,7 +227,7 @@ func (s *Server) requestOffers() {
 		return
 	}
 	s.conn.offersSent = true
-	for _, d := range s.devices {
+	for _, d := range s.inOrder() {
 		s.offer(d)
 	}
 	s.send(wire.AppendHeader(nil, wire.MsgAllOffersDelivered))
@@ -240,9 +240,9 @@ func (s *Server) offer(d Device) {
 
 // addPort gives a port its ids and offers it. mu is held.
 func (s *Server) addPort(p *port) {
-	p.id = 1
-	for s.ports[p.id] != nil {
-		p.id++
+	step := max(s.opt.Quirks.IDStep, 1)
+	for p.id = step; s.ports[p.id] != nil; {
+		p.id += step
 	}
 	if p.id > maxChannelID {
 		s.log.Error("no channel id left", "device", wire.InterfaceName(p.offer.Interface))

@@ -72,6 +72,8 @@ type Options struct {
 	Strict func(rule, detail string)
 	// Garbage fills reserved fields and padding of what the host sends with 0xA5.
 	Garbage bool
+	// Quirks are habits of other hosts.
+	Quirks Quirks
 	// Trace sees every channel message.
 	Trace func(toGuest bool, message []byte)
 	// Record keeps all that both sides send, packets too; nil keeps nothing. It is the

@@ -31,11 +31,14 @@ type Server struct {
 	stop     context.CancelFunc
 	ctx      context.Context // parent of all Serve contexts
 
-	mu      sync.Mutex
-	conn    connState
-	devices []Device
-	ports   map[wire.ChannelID]*port
-	gpadls  map[wire.GPADLID]*gpadl
+	offered atomic.Uint64 // messages of the guest, taken or not
+
+	mu          sync.Mutex
+	connections uint64 // ended ones
+	conn        connState
+	devices     []Device
+	ports       map[wire.ChannelID]*port
+	gpadls      map[wire.GPADLID]*gpadl
 
 	signalMu sync.RWMutex // guards the following; taken after mu
 	byConn   map[uint32]*port
@@ -235,6 +238,9 @@ func (s *Server) postMessage(connection, msgType uint32, payload []byte) tlfs.St
 	if msgType != messageTypeVMBus || len(payload) > wire.MaxMessageSize {
 		return tlfs.StatusInvalidParameter
 	}
+	if s.busy() {
+		return tlfs.StatusInsufficientBuffers
+	}
 	m := message{connection: connection, size: len(payload)}
 	copy(m.payload[:], payload)
 	select {
@@ -394,6 +400,7 @@ func (s *Server) disconnect() {
 	s.ports = map[wire.ChannelID]*port{}
 	s.gpadls = map[wire.GPADLID]*gpadl{}
 	s.conn = connState{}
+	s.connections++
 	s.signalMu.Lock()
 	defer s.signalMu.Unlock()
 	s.byConn = map[uint32]*port{}

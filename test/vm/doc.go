@@ -4,8 +4,8 @@
 // Package vm holds the tests that boot whole guests: images made by hvgo build, on
 // the machine that hvgo run makes. It has no code of its own.
 //
-//	boot_test.go     the hosts a guest may meet: masked features, old versions,
-//	                 load addresses, memory sizes
+//	quirks_test.go   the hosts a guest may meet (package host/quirk)
+//	boot_test.go     load addresses, memory sizes, other hypervisors
 //	hello_test.go    examples/hello over HTTP
 //	probe_test.go    guests/probe: runtime, disks and network from the inside
 //	command_test.go  the hvgo run process

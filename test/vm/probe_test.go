@@ -71,8 +71,7 @@ func TestRuntime(t *testing.T) {
 func TestTimersByMessage(t *testing.T) {
 	commands := []string{"preempt", "timers", "clock", "channels"}
 	o := options{noNetwork: true}
-	o.Machine.Mask = openVMM
-	o.Machine.NoEnforce = true
+	o.quirks(t, "openvmm")
 	bootProbe(t, o, commands...).passes(commands...)
 }
 
