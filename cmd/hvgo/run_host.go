@@ -40,7 +40,7 @@ func (o *hostOptions) plan() (*hostPlan, error) {
 	return p, nil
 }
 
-// hostPlan is what the flags mean.
+// hostPlan is what the flags mean; nil is a host of our own.
 type hostPlan struct {
 	strict bool
 	quirks quirk.Set
@@ -80,6 +80,9 @@ func (p *hostPlan) apply(cfg *guest.Config) {
 
 // card makes the network card one of that host.
 func (p *hostPlan) card(opt *netvsp.Options) {
+	if p == nil {
+		return
+	}
 	p.quirks.Apply(quirk.Host{Guest: new(guest.Config), Network: opt})
 }
 
