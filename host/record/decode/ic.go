@@ -40,7 +40,7 @@ func integration(b []byte) Part {
 	p.add("transaction", "%d", h.Transaction)
 	p.add("flags", "%#x", h.Flags)
 	again := h.AppendTo(pipe.AppendTo(nil))
-	more, err := p.icBody(h.Type, body)
+	more, err := p.icBody(h, body)
 	if err != nil {
 		p.add("error", "%v", err)
 		more = nil
@@ -50,8 +50,8 @@ func integration(b []byte) Part {
 }
 
 // icBody adds the fields of a message's body and returns them encoded again.
-func (p *Part) icBody(t ic.MessageType, body []byte) ([]byte, error) {
-	switch t {
+func (p *Part) icBody(h ic.Header, body []byte) ([]byte, error) {
+	switch h.Type {
 	case ic.MsgNegotiate:
 		n, err := ic.DecodeNegotiate(body)
 		p.add("frameworks", "%v", n.Frameworks)
@@ -63,8 +63,36 @@ func (p *Part) icBody(t ic.MessageType, body []byte) ([]byte, error) {
 		p.add("timeout", "%d", s.Timeout)
 		p.add("what", "%#x", s.Flags)
 		p.add("text", "%s", printable(s.Text))
-		again := s.AppendTo(nil)
-		return again[:min(len(again), len(body))], err
+		return cut(s.AppendTo(nil), body), err
+	case ic.MsgHeartbeat:
+		b, err := ic.DecodeHeartbeat(body)
+		p.add("sequence", "%d", b.Sequence)
+		p.add("state", "%d", b.State)
+		return cut(b.AppendTo(nil), body), err
+	case ic.MsgTimeSync:
+		return p.time(h.Message, body)
 	}
 	return nil, nil // shown as other bytes
+}
+
+// cut cuts what a message encodes to where the sender left its end away.
+func cut(again, body []byte) []byte { return again[:min(len(again), len(body))] }
+
+// time adds the fields of a time message of a version.
+func (p *Part) time(v ic.Version, body []byte) ([]byte, error) {
+	if v.Major < 4 {
+		m, err := ic.DecodeTime(body)
+		p.add("host's time", "%d", m.Parent)
+		p.add("guest's time", "%d", m.Child)
+		p.add("round trip", "%d", m.RoundTrip)
+		p.add("what", "%#x", m.Flags)
+		return cut(m.AppendTo(nil), body), err
+	}
+	m, err := ic.DecodeTimeV4(body)
+	p.add("host's time", "%d", m.Parent)
+	p.add("reference", "%d", m.Reference)
+	p.add("what", "%#x", m.Flags)
+	p.add("leap", "%d", m.Leap)
+	p.add("stratum", "%d", m.Stratum)
+	return cut(m.AppendTo(nil), body), err
 }

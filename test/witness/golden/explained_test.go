@@ -92,17 +92,15 @@ var explanations = []explanation{
 	{difference{stream: "network", message: "QUERY OID_GEN_FRIENDLY_NAME", field: onlyLinux, linux: "*"}, "the card's name for people, Linux's ifalias"},
 	{difference{stream: "network", message: "QUERY OID_GEN_LINK_SPEED", field: onlyLinux, linux: "*"}, "for ethtool"},
 	{difference{stream: "network", message: "QUERY OID_802_3_CURRENT_ADDRESS", field: onlyOurs, ours: "*"}, "the administrator may have set another address than the permanent one"},
-	{difference{"network", "QUERY OID_GEN_MAXIMUM_FRAME_SIZE", elsewhere, "", ""}, "these queries have no order: OIDs are independent of one another"},
-	{difference{"network", "QUERY OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES", elsewhere, "", ""}, "likewise"},
-	{difference{"network", "SET OID_TCP_OFFLOAD_PARAMETERS", elsewhere, "", ""}, "likewise; the capabilities before the parameters, as Linux does"},
+	{difference{"network", "QUERY OID_*", elsewhere, "", ""}, "queries have no order: OIDs are independent of one another"},
 	{difference{"network", "SET OID_TCP_OFFLOAD_PARAMETERS", "RNDIS value", "80031c00010404000000000200000000000000000000000000000000", "80031c00030404010101000101000000000000000000000000000000"},
 		"Linux: IPv4 header off, LSO version 2 on, IPv6 unchanged; we: IPv4 header on receipt, LSO and IPv6 off, as we make no use of them"},
 	{difference{"network", "PACKET of type 0806", "RNDIS PPI", "0 bytes at 36", "0 bytes at 0"}, "zero if there is no per-packet information (Remote NDIS, REMOTE_NDIS_PACKET_MSG)"},
 	{difference{stream: "network", message: "PACKET of type 86dd", field: onlyLinux, linux: "*"}, "Linux has IPv6"},
-	{difference{stream: "network", message: "SEND_RNDIS_PACKET_COMPLETE", field: onlyLinux, linux: "packet completion packet, ring size 24,* NVSP size 8, NVSP status success"}, "one for each message of the host, which has more to answer for Linux"},
+	{difference{stream: "network completions", message: "SEND_RNDIS_PACKET_COMPLETE", field: onlyLinux, linux: "packet completion packet, ring size 24,* NVSP size 8, NVSP status success"}, "one for each message of the host, which has more to answer for Linux"},
 
 	// Integration services.
-	{difference{stream: "heartbeat*", message: "*", field: onlyLinux, linux: "*"}, "we have no heartbeat service: the host goes without"},
-	{difference{stream: "time synchronisation*", message: "*", field: onlyLinux, linux: "*"}, "we have no time synchronisation service: the clock is the reference TSC page's"},
-	{difference{"shutdown", "NEGOTIATE", "IC other", "01@44 03@48 03@52 01@54 03@56 02@58", ""}, "Linux leaves the host's list of versions behind its answer, we zeros: the header's counts end it"},
+	{difference{"*", "NEGOTIATE", "IC other", "01@44 03@48*", ""}, "Linux leaves the host's list of versions behind its answer, we zeros: the header's counts end it"},
+	{difference{"time synchronisation", "TIMESYNC", "IC host's time", "*", "*"}, "the host's question, sent back: it was asked at another time"},
+	{difference{"time synchronisation", "TIMESYNC", "IC reference", "*", "0"}, "the host's question, sent back"},
 }

@@ -5,6 +5,7 @@ package golden
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"testing"
@@ -46,13 +47,14 @@ type devices struct {
 	card       *netvsp.NIC
 	controller *storvsp.Controller
 	shutdown   *hostic.Shutdown
+	heartbeat  *hostic.Heartbeat
 	timeSync   *hostic.TimeSync
 	network    *usernet.Network
 }
 
 func newDevices(t *testing.T, processors int) *devices {
 	t.Helper()
-	d := &devices{shutdown: hostic.NewShutdown(), timeSync: hostic.NewTimeSync()}
+	d := &devices{shutdown: hostic.NewShutdown(), heartbeat: hostic.NewHeartbeat(), timeSync: hostic.NewTimeSync()}
 	d.timeSync.SetClock(func() (time.Time, uint64, error) { return time.Now(), 0, nil })
 	var err error
 	if d.network, err = usernet.New(usernet.Options{}); err != nil {
@@ -74,7 +76,7 @@ func newDevices(t *testing.T, processors int) *devices {
 
 // list is the order of the offers.
 func (d *devices) list() []hostbus.Device {
-	return []hostbus.Device{d.card, d.shutdown, hostic.NewHeartbeat(), d.timeSync, d.controller}
+	return []hostbus.Device{d.card, d.shutdown, d.heartbeat, d.timeSync, d.controller}
 }
 
 // recordOurs has our drivers do what Linux did, from INITIATE_CONTACT to UNLOAD, and
@@ -127,22 +129,44 @@ func drive(t *testing.T, d *devices, m *loopback.Machine, bus *vmbus.Bus, log *s
 	}
 	useCard(t, nic)
 	asked := make(chan ic.Request, 1)
-	service, err := ic.Attach(bus, offer(wire.InterfaceShutdown), log, func(r ic.Request) { asked <- r })
-	if err != nil {
+	shutdown, err1 := ic.AttachShutdown(bus, offer(wire.InterfaceShutdown), log, func(r ic.Request) { asked <- r })
+	heartbeat, err2 := ic.AttachHeartbeat(bus, offer(wire.InterfaceHeartbeat), log)
+	timeSync, err3 := ic.AttachTimeSync(bus, offer(wire.InterfaceTimeSync), log, clock{})
+	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}
+	useServices(t, d)
+	<-asked
+	if err := nic.Close(); err != nil {
+		t.Fatal(err)
+	}
+	controller.Close()
+	timeSync.Close()
+	shutdown.Close()
+	heartbeat.Close()
+}
+
+// clock is a guest's clock that nobody reads.
+type clock struct{}
+
+func (clock) Reference() int64  { return 0 }
+func (clock) Realtime() int64   { return time.Now().UnixNano() }
+func (clock) SetRealtime(int64) {}
+
+// useServices waits until each service has been asked, and asks for a shutdown.
+func useServices(t *testing.T, d *devices) {
+	t.Helper()
 	if err := d.shutdown.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.shutdown.RequestShutdown(t.Context(), false, false); err != nil {
 		t.Fatal(err)
 	}
-	<-asked
-	if err := nic.Close(); err != nil {
-		t.Fatal(err)
+	for end := time.Now().Add(patience); d.heartbeat.Beat().Answered == 0 || d.timeSync.Stats().Synced == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("heartbeat or time synchronisation is not answered")
+		}
 	}
-	controller.Close()
-	service.Close()
 }
 
 func useDisk(t *testing.T, controller *storvsc.Controller) {

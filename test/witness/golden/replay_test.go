@@ -102,6 +102,7 @@ func (r *replay) run(records []record.Record) {
 	refused := refusals(records)
 	connections := map[uint32]uint32{} // by channel
 	messages := 0
+	written := map[int]bool{}
 	for i, rec := range records {
 		e := d.Decode(rec)
 		switch {
@@ -115,9 +116,13 @@ func (r *replay) run(records []record.Record) {
 			if e.Parts[len(e.Parts)-1].Name == "SHUTDOWN" {
 				go func() { _ = r.devices.shutdown.RequestShutdown(r.t.Context(), false, false) }() // the answer is checked as a packet
 			}
-		case rec.ToGuest || refused[i]:
+		case rec.ToGuest || refused[i] || written[i]:
 		case rec.Kind == record.Message:
 			r.await(messages)
+			for _, j := range lastPackets(records, i) { // the host read them when CLOSE_CHANNEL was on its way
+				r.write(records[j], following(records[j+1:], records[j].Channel))
+				written[j] = true
+			}
 			r.post(e, connections)
 		case rec.Kind == record.Packet:
 			r.await(messages)
@@ -125,6 +130,28 @@ func (r *replay) run(records []record.Record) {
 		}
 	}
 	r.await(messages)
+}
+
+// lastPackets finds the guest's packets in a channel that were recorded after record i,
+// which closes it.
+func lastPackets(records []record.Record, i int) (last []int) {
+	m, err := wire.DecodeChannelMessage(records[i].Data, wire.MsgCloseChannel)
+	if err != nil {
+		return nil
+	}
+	for j := i + 1; j < len(records); j++ {
+		rec := &records[j]
+		if rec.Channel != uint32(m.ChannelID) || rec.ToGuest {
+			continue
+		}
+		if rec.Kind == record.Channel { // opened again
+			return last
+		}
+		if rec.Kind == record.Packet {
+			last = append(last, j)
+		}
+	}
+	return last
 }
 
 // following finds the memory of the send buffer that a packet speaks of: it was

@@ -5,7 +5,6 @@ package golden
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hvgo/hvgo/host/record"
@@ -20,9 +19,16 @@ type item struct {
 }
 
 // streams are what a guest said, in order, apart for each device, and apart for channel
-// messages ("network messages") and packets ("network"): there is no order between
-// them but by waiting for answers. The bus's own messages are stream "VMBus".
+// messages ("network messages"), packets ("network") and completions of the host's
+// packets ("network completions"): there is no order between them but by waiting for
+// answers. The bus's own messages are stream "VMBus".
 type streams map[string][]item
+
+// place is where an item is.
+type place struct {
+	stream string
+	at     int
+}
 
 // offered is a channel as the host offered it.
 type offered struct {
@@ -35,7 +41,7 @@ type splitter struct {
 	out      streams
 	channels map[string]offered // by id
 	gpadls   map[string]*gpadl  // by id
-	packets  map[uint32]int     // by channel: the last packet's place in its stream
+	packets  map[uint32]place   // of each channel's last packet
 }
 
 // gpadl is a GPADL whose messages are still coming.
@@ -48,7 +54,7 @@ type gpadl struct {
 
 // split decodes a recording. What the host says is left out, but for its offers.
 func split(records []record.Record) streams {
-	s := &splitter{out: streams{}, channels: map[string]offered{}, gpadls: map[string]*gpadl{}, packets: map[uint32]int{}}
+	s := &splitter{out: streams{}, channels: map[string]offered{}, gpadls: map[string]*gpadl{}, packets: map[uint32]place{}}
 	d := decode.New()
 	refused := refusals(records)
 	for i, r := range records {
@@ -163,21 +169,25 @@ func (it *item) set(name, value string) {
 // packet adds a packet with what it carries.
 func (s *splitter) packet(e decode.Event) {
 	stream := s.device(e.Channel)
-	s.packets[e.Channel] = len(s.out[stream])
+	if h, err := wire.DecodePacketHeader(e.Data); err == nil && h.Type == wire.PacketCompletion {
+		stream += " completions"
+	}
+	s.packets[e.Channel] = place{stream, len(s.out[stream])}
 	s.add(stream, "", []decode.Field{{Name: "packet", Value: e.Parts[0].Name}})
-	s.carries(stream, e.Channel, e.Parts)
+	s.carries(e.Channel, e.Parts)
 }
 
 // memory adds what a packet has in the send buffer, which the host reads after the packet.
 func (s *splitter) memory(e decode.Event) {
 	if _, ok := s.packets[e.Channel]; ok {
-		s.carries(s.device(e.Channel), e.Channel, e.Parts[1:])
+		s.carries(e.Channel, e.Parts[1:])
 	}
 }
 
 // carries adds parts to the channel's last packet. The innermost names it.
-func (s *splitter) carries(stream string, channel uint32, parts []decode.Part) {
-	it := &s.out[stream][s.packets[channel]]
+func (s *splitter) carries(channel uint32, parts []decode.Part) {
+	last := s.packets[channel]
+	it := &s.out[last.stream][last.at]
 	for _, p := range parts {
 		it.fields = append(it.fields, named(p.Layer+" ", p.Fields)...)
 		it.key = p.Name
@@ -204,21 +214,12 @@ func named(prefix string, fields []decode.Field) []decode.Field {
 	return out
 }
 
-// signal adds that a guest signals on the connection of the offer, once for each stream:
-// how often it does is a matter of time.
+// signal adds a signal that is not on the connection of the channel's offer, with flag
+// 0. Of the others the number is a matter of time.
 func (s *splitter) signal(e decode.Event) {
 	p := e.Parts[0]
 	c := s.channels[fmt.Sprint(e.Channel)]
-	stream := c.name + " signals"
-	on := "the connection of the offer"
-	if p.Get("connection") != c.connection {
-		stream, on = "signals", p.Get("connection")
+	if p.Get("connection") != c.connection || p.Get("flag") != "0" || p.Get("status") != "" {
+		s.add("signals", c.name, p.Fields)
 	}
-	fields := []decode.Field{{Name: "on", Value: on}, {Name: "flag", Value: p.Get("flag")}, {Name: "status", Value: p.Get("status")}}
-	for _, it := range s.out[stream] {
-		if slices.Equal(it.fields, fields) {
-			return
-		}
-	}
-	s.add(stream, "signal", fields)
 }
