@@ -410,17 +410,22 @@ func TestRawGPADirect(t *testing.T) {
 }
 
 // FuzzGuest gives a card packets of a guest's choice: after negotiation, in a section, in
-// band, or as completions. It must neither panic nor hang.
+// band, or as completions, on the primary channel or a sub-channel. It must neither
+// panic nor hang.
 func FuzzGuest(f *testing.F) {
 	g := newRaw(f, netvsp.Options{}, true)
 	for _, s := range []string{initialize, setFilter, g.frame(plainHead), control + "0c000000", "03000000 0c000000 0c000000", receiveBufLike} {
 		for kind := range byte(4) {
 			f.Add(kind, g.bytes(s))
+			f.Add(kind|0x40, g.bytes(s))
 		}
 	}
 	f.Fuzz(func(t *testing.T, kind byte, b []byte) {
-		g := newRaw(t, netvsp.Options{}, true)
+		g := newRaw(t, netvsp.Options{Queues: 2}, true)
 		g.negotiate(kind&0x80 == 0)
+		if kind&0x40 != 0 {
+			g = g.subChannels(1)[0]
+		}
 		switch kind & 3 {
 		case 0, 1:
 			b = b[:min(len(b), 6144)]

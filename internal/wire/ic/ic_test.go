@@ -66,6 +66,21 @@ func TestCodecs(t *testing.T) {
 	}
 }
 
+// layout holds sizes in bytes as the BTF of hv_utils.ko states them (Debian's Linux
+// 6.1.192 and 6.12.117): what Linux reads of a message must be there.
+var layout = map[string]int{"icmsg_hdr": 20, "heartbeat_msg_data": 40, "ictimesync_data": 25, "ictimesync_ref_data": 22}
+
+func TestLayout(t *testing.T) {
+	for name, n := range map[string]int{
+		"icmsg_hdr": HeaderSize, "heartbeat_msg_data": HeartbeatSize, "ictimesync_data": TimeMinSize,
+		"ictimesync_ref_data": len(TimeV4{}.AppendTo(nil)) - 2, // two more reserved bytes
+	} {
+		if n != layout[name] {
+			t.Errorf("%s: %d bytes, want %d", name, n, layout[name])
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	h := Header{Size: 3}.AppendTo(nil)
 	if _, _, err := DecodeHeader(append(h, 1, 2)); err == nil {

@@ -53,7 +53,7 @@ func testNetwork(t *testing.T, series string) {
 	web := newWeb(t)
 	network, card := newCard(t, series != seriesNames[0])
 	l := boot(t, row, options{
-		series: series, allowed: map[string]string{"unload-missing": "Linux says UNLOAD before kexec and after a crash only"},
+		series: series,
 		tasks: []string{report.Network, report.Channels, report.Rechannel, report.Clock, report.Shutdown},
 		params: map[string]string{
 			"mib": strconv.Itoa(netSize / mib), "server": net.JoinHostPort(network.Gateway().String(), web.port), "clock": "6s",
