@@ -54,7 +54,7 @@ func testNetwork(t *testing.T, series string) {
 	network, card := newCard(t, series != seriesNames[0])
 	l := boot(t, row, options{
 		series: series,
-		tasks: []string{report.Network, report.Channels, report.Rechannel, report.Clock, report.Shutdown},
+		tasks:  []string{report.Network, report.Channels, report.Rechannel, report.Clock, report.Shutdown},
 		params: map[string]string{
 			"mib": strconv.Itoa(netSize / mib), "server": net.JoinHostPort(network.Gateway().String(), web.port), "clock": "6s",
 		},
