@@ -74,7 +74,7 @@ func (o *runOptions) planKernel(memory uint64) (*kernelPlan, error) {
 		}
 		p.initrd = path
 		p.size += size
-		need += 2 * size // as it lies there, and unpacked
+		need += 2 * min(size, maxMemory) // as it lies there, and unpacked
 	}
 	if need = (need + mib - 1) &^ (mib - 1); memory < need {
 		return nil, fmt.Errorf("--memory: %s is too little for this kernel and its initial RAM disk: give it %s or more", mibText(memory), mibText(need))

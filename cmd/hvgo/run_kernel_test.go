@@ -76,6 +76,10 @@ func TestPlanKernel(t *testing.T) {
 
 func TestPlanKernelRefuses(t *testing.T) {
 	kernel, initrd := write(t, "vmlinuz", fakeKernel()), write(t, "initrd", make([]byte, 3*mib))
+	huge := write(t, "huge", nil)
+	if err := os.Truncate(huge, 1<<43); err != nil {
+		t.Skip(err) // a file system without such files
+	}
 	change := func(f func(b []byte)) string {
 		b := fakeKernel()
 		f(b)
@@ -92,6 +96,7 @@ func TestPlanKernelRefuses(t *testing.T) {
 		{"no initrd", "256", kernelOptions{kernel: kernel, initrd: initrd + "x"}, "does not exist"},
 		{"folder", "256", kernelOptions{kernel: t.TempDir()}, "no regular file"},
 		{"empty", "256", kernelOptions{kernel: kernel, initrd: write(t, "empty", nil)}, "is empty"},
+		{"huge", "256", kernelOptions{kernel: kernel, initrd: huge}, "is too little"},
 		{"text", "256", kernelOptions{kernel: write(t, "text", []byte("hello"))}, "is no Linux kernel"},
 		{"ELF", "256", kernelOptions{kernel: write(t, "elf", append([]byte("\x7fELF"), make([]byte, 4096)...))}, "not a kernel that can be started directly"},
 		{"VHDX", "256", kernelOptions{kernel: write(t, "vhdx", append([]byte("vhdxfile"), make([]byte, 4096)...))}, "without --kernel"},

@@ -6,6 +6,8 @@
 package debian
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -50,4 +52,46 @@ func TestModuleName(t *testing.T) {
 func FuzzModuleDepends(f *testing.F) {
 	f.Add([]byte("\x7fELF\x02\x01\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) { _, _ = moduleDepends(b) })
+}
+
+// TestCached reads a cache as fetch leaves it, and as an interrupted one may.
+func TestCached(t *testing.T) {
+	cache := t.TempDir()
+	missing := func(what string) {
+		t.Helper()
+		if k, err := cached(cache, series["6.12"]); err == nil {
+			t.Errorf("%s: %+v", what, k)
+		}
+	}
+	missing("empty cache")
+	dir := filepath.Join(cache, "linux-image-6.12.9+deb12-amd64")
+	if err := os.MkdirAll(filepath.Join(cache, "fetch-1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	missing("no boot image")
+	write := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("vmlinuz")
+	missing("no modules")
+	write("hv_vmbus.ko")
+	k, err := cached(cache, series["6.12"])
+	if err != nil || k.Package != filepath.Base(dir) || !k.Has("hv-vmbus") || k.Has("ext4") {
+		t.Fatalf("%+v, %v", k, err)
+	}
+	if _, err := k.Modules("ext4"); err == nil || !strings.Contains(err.Error(), "no module ext4") {
+		t.Errorf("a missing module: %v", err)
+	}
+	if _, err := k.Modules("hv_vmbus"); err == nil {
+		t.Error("a module that is no ELF file")
+	}
+	if _, err := cached(cache, series["6.1"]); err == nil {
+		t.Error("6.12 is taken for 6.1")
+	}
 }

@@ -7,7 +7,6 @@ package main
 
 import (
 	"strings"
-
 )
 
 // lateModules are those that a task loads.
@@ -44,4 +43,3 @@ func owned(iomem, owner string) string {
 	}
 	return ""
 }
-
