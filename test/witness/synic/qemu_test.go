@@ -50,5 +50,8 @@ func onQEMU(t *testing.T, processors int, flags string) (r *Results, version str
 	if r, err = Parse(out.String()); err != nil {
 		t.Fatalf("%v, ended with %v: %s\nconsole:\n%s", err, exit, errs.String(), &out)
 	}
+	if _, failed, _ := r.Counts(); failed == 0 && (exit.Reason != "guest-shutdown" || exit.Crashed) {
+		t.Errorf("the guest did not power off, but ended by %q, crashed: %v", exit.Reason, exit.Crashed)
+	}
 	return r, program.Version
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/hvgo/hvgo/host/hyperv"
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/qemu"
+	"github.com/hvgo/hvgo/host/vmm"
 	"github.com/hvgo/hvgo/image/vhdx"
 	"github.com/hvgo/hvgo/test/witness"
 )
@@ -65,7 +67,7 @@ func (c *console) String() string {
 }
 
 // onTestHost runs the checks on the project's own host. The machine needs processors
-// and features only.
+// and features only. The checks break rules on purpose: Lenient or Strict says what of it.
 func onTestHost(t *testing.T, m machine.Config) *Results {
 	t.Helper()
 	disk, err := vhdx.OpenFile(need(t, imageEnv), true)
@@ -73,8 +75,7 @@ func onTestHost(t *testing.T, m machine.Config) *Results {
 		t.Fatal(err)
 	}
 	var out console
-	// The checks break rules on purpose.
-	m.Memory, m.TestDevice, m.Lenient, m.Console = 128<<20, true, true, &out
+	m.Memory, m.TestDevice, m.Console = 128<<20, true, &out
 	m.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	g, err := guest.New(guest.Config{Disks: []guest.Block{guest.VHDX(disk)}, NoDisk: true, Machine: m})
 	if err != nil {
@@ -94,6 +95,9 @@ func onTestHost(t *testing.T, m machine.Config) *Results {
 	r, err := Parse(out.String())
 	if err != nil {
 		t.Fatalf("%v, ended with %v, console:\n%s", err, exit, &out)
+	}
+	if _, failed, _ := r.Counts(); failed == 0 && exit != (machine.Exit{Kind: vmm.Shutdown}) {
+		t.Errorf("the guest did not power off, but ended with %v", exit)
 	}
 	return r
 }
@@ -118,12 +122,19 @@ func report(t *testing.T, host string, r *Results) {
 }
 
 // TestSame is the witness: both hosts, with the same features, give the same results,
-// and no check fails. QEMU cannot announce the invariant TSC, so the test host does not.
+// and no check fails. The test host is strict, as in all tests: what it watches must
+// not change what the guest sees. QEMU cannot announce the invariant TSC, so the test host does not.
 func TestSame(t *testing.T) {
 	row := witness.Start(t, "QEMU hyperv-testdev", "SynIC, messages, events, timers, clock, MSRs, hypercalls")
 	theirs, version := onQEMU(t, 2, "")
 	row.SetVersion(version)
-	ours := onTestHost(t, machine.Config{VCPUs: 2, Mask: hyperv.NoInvariantTSC})
+	var broken atomic.Int64
+	ours := onTestHost(t, machine.Config{
+		VCPUs: 2, Mask: hyperv.NoInvariantTSC, Strict: func(string, string) { broken.Add(1) },
+	})
+	if broken.Load() == 0 {
+		t.Error("the strict host noticed nothing")
+	}
 	report(t, "QEMU", theirs)
 	report(t, "test host", ours)
 	for _, d := range Differ("QEMU", theirs, "test host", ours) {
@@ -162,7 +173,7 @@ func TestFewest(t *testing.T) {
 // TestNotices is a host that is wrong: it has registers that it does not announce.
 // The checks see just that. The rest passes on one processor too.
 func TestNotices(t *testing.T) {
-	r := onTestHost(t, machine.Config{VCPUs: 1, Mask: hyperv.NoFrequencies | hyperv.NoReset, NoEnforce: true})
+	r := onTestHost(t, machine.Config{VCPUs: 1, Mask: hyperv.NoFrequencies | hyperv.NoReset, NoEnforce: true, Lenient: true})
 	var failed []string
 	for _, c := range r.Checks {
 		second := strings.Contains(c.Name, "vp1") || strings.Contains(c.Name, "both processors")
