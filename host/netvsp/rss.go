@@ -4,6 +4,7 @@
 package netvsp
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/hvgo/hvgo/internal/wire/nvsp"
@@ -53,7 +54,7 @@ func (s *session) setRSS(info []byte) rndis.Status {
 		next.table = p.Table
 	}
 	if p.Flags&rndis.RSSKeyUnchanged == 0 {
-		next.key = p.Key
+		next.key = bytes.Clone(p.Key) // info is used again
 	}
 	if p.Flags&rndis.RSSDisable != 0 || next.hash&rndis.HashFunctionMask == 0 {
 		s.rss = steering{}

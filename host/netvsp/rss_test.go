@@ -4,6 +4,7 @@
 package netvsp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
@@ -111,8 +112,15 @@ func TestSetRSS(t *testing.T) {
 	s := newSession(n, nil)
 	key := make([]byte, rndis.RSSKeySize)
 	good := rndis.RSSParameters{Hash: rndis.HashToeplitz | rndis.HashIPv4, Table: []uint32{0, 3}, Key: key}
-	if st := s.setRSS(good.AppendTo(nil)); st != rndis.StatusSuccess || len(s.steering.Load().table) != 2 {
+	info := good.AppendTo(nil)
+	if st := s.setRSS(info); st != rndis.StatusSuccess || len(s.steering.Load().table) != 2 {
 		t.Fatalf("%v, %+v", st, s.rss)
+	}
+	for i := range info { // the next transfer's memory
+		info[i] = 0xA5
+	}
+	if got := s.steering.Load(); !bytes.Equal(got.key, key) || got.table[1] != 3 {
+		t.Errorf("the parameters changed with the guest's message: %+v", got)
 	}
 	again := rndis.RSSParameters{Flags: rndis.RSSHashUnchanged | rndis.RSSKeyUnchanged, Table: []uint32{1, 1, 1, 2}}
 	if st := s.setRSS(again.AppendTo(nil)); st != rndis.StatusSuccess || len(s.rss.table) != 4 || s.rss.hash != good.Hash {
