@@ -35,7 +35,7 @@ func (l *ruleLog) add(rule, detail string) {
 }
 
 // breakRule runs a guest that breaks one rule.
-func breakRule(t *testing.T, b hosttest.Break, cfg hyperv.Config) vmm.Exit {
+func breakRule(t *testing.T, image []byte, cfg hyperv.Config) vmm.Exit {
 	t.Helper()
 	vm, err := vmm.New(vmm.Config{Memory: 32 << 20})
 	if err != nil {
@@ -48,7 +48,7 @@ func breakRule(t *testing.T, b hosttest.Break, cfg hyperv.Config) vmm.Exit {
 		t.Fatal(err)
 	}
 	defer e.p.Close()
-	if _, err := firmware.Boot(vm, firmware.Config{Image: b.Image()}); err != nil {
+	if _, err := firmware.Boot(vm, firmware.Config{Image: image}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
@@ -95,7 +95,7 @@ func TestRules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := &ruleLog{t: t}
-			exit := breakRule(t, tt.what, hyperv.Config{Mask: tt.mask, Strict: l.add})
+			exit := breakRule(t, tt.what.Image(), hyperv.Config{Mask: tt.mask, Strict: l.add})
 			var want []string
 			if tt.rule != "" {
 				want = []string{tt.rule}
@@ -107,6 +107,28 @@ func TestRules(t *testing.T) {
 				t.Errorf("ended with %v\n%s", exit, exit.Detail)
 			}
 		})
+	}
+}
+
+// A register that CPUID does not announce is named, whether KVM refuses it or strict
+// mode does; where nothing is enforced, it may be used.
+func TestMSRPrivilege(t *testing.T) {
+	hosttest.NeedKVM(t)
+	for _, tt := range []struct {
+		cfg   hyperv.Config
+		rules []string
+	}{
+		{hyperv.Config{}, nil},
+		{hyperv.Config{Mask: hyperv.NoReferenceTSC}, []string{hyperv.RuleMSRPrivilege}},
+		{hyperv.Config{Mask: hyperv.NoReferenceTSC | hyperv.NoPostMessages}, []string{hyperv.RuleMSRPrivilege}},
+		{hyperv.Config{Mask: hyperv.NoReferenceTSC | hyperv.NoPostMessages, NoEnforce: true}, nil},
+	} {
+		l := &ruleLog{t: t}
+		tt.cfg.Strict = l.add
+		exit := breakRule(t, hosttest.Enforced.Image(), tt.cfg)
+		if !slices.Equal(l.rules, tt.rules) || (exit.Kind == vmm.TripleFault) != (tt.rules != nil) {
+			t.Errorf("without %v: ended with %v, reported %q", tt.cfg.Mask, exit, l.rules)
+		}
 	}
 }
 
@@ -140,7 +162,7 @@ func TestHypercallControl(t *testing.T) {
 func TestLenient(t *testing.T) {
 	hosttest.NeedKVM(t)
 	for _, what := range []hosttest.Break{hosttest.Nothing, hosttest.NoEOM, hosttest.DirtySIMP, hosttest.SINTTwice} {
-		if exit := breakRule(t, what, hyperv.Config{}); exit != (vmm.Exit{Kind: vmm.Shutdown}) {
+		if exit := breakRule(t, what.Image(), hyperv.Config{}); exit != (vmm.Exit{Kind: vmm.Shutdown}) {
 			t.Errorf("guest %d ended with %v\n%s", what, exit, exit.Detail)
 		}
 	}
@@ -150,7 +172,7 @@ func TestLenient(t *testing.T) {
 func TestRepoll(t *testing.T) {
 	hosttest.NeedKVM(t)
 	l := &ruleLog{t: t}
-	exit := breakRule(t, hosttest.NoEOMWaits, hyperv.Config{Strict: l.add, Quirks: hyperv.Quirks{Repoll: time.Millisecond}})
+	exit := breakRule(t, hosttest.NoEOMWaits.Image(), hyperv.Config{Strict: l.add, Quirks: hyperv.Quirks{Repoll: time.Millisecond}})
 	if exit != (vmm.Exit{Kind: vmm.Shutdown}) || len(l.rules) > 0 {
 		t.Errorf("ended with %v, reported %q", exit, l.rules)
 	}
@@ -161,7 +183,7 @@ func TestOverlayHidesDirt(t *testing.T) {
 	hosttest.NeedKVM(t)
 	quirks := hyperv.Quirks{OverlayPages: true, PresetSControl: true}
 	for _, what := range []hosttest.Break{hosttest.Nothing, hosttest.DirtySIMP, hosttest.DirtySIEFP} {
-		if exit := breakRule(t, what, hyperv.Config{Quirks: quirks}); exit != (vmm.Exit{Kind: vmm.Shutdown}) {
+		if exit := breakRule(t, what.Image(), hyperv.Config{Quirks: quirks}); exit != (vmm.Exit{Kind: vmm.Shutdown}) {
 			t.Errorf("guest %d ended with %v", what, exit)
 		}
 	}

@@ -30,7 +30,13 @@ type command struct {
 // hvgoRun starts hvgo run on a copy of an image.
 func hvgoRun(t *testing.T, image string, args ...string) *command {
 	t.Helper()
-	hvgo, image := need(t, hvgoCommand), need(t, image)
+	return hvgoRunFile(t, need(t, image), args...)
+}
+
+// hvgoRunFile is hvgoRun with the image's file.
+func hvgoRunFile(t *testing.T, image string, args ...string) *command {
+	t.Helper()
+	hvgo := need(t, hvgoCommand)
 	b, err := os.ReadFile(image)
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +81,14 @@ func (c *command) waitFor(of *console, text string) {
 	}
 }
 
+// interrupt presses Ctrl-C.
+func (c *command) interrupt() {
+	c.t.Helper()
+	if err := c.Process.Signal(syscall.SIGINT); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // status waits for the end and returns the exit status.
 func (c *command) status() int {
 	c.t.Helper()
@@ -113,9 +127,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	c := hvgoRun(t, probeImage, "--no-network", "--disk", list, "--disk", data)
 	c.waitFor(c.console, "probe: waiting for SIGTERM")
-	if err := c.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
+	c.interrupt()
 	if s := c.status(); s != 0 {
 		t.Errorf("exit status %d", s)
 	}
@@ -135,9 +147,7 @@ func TestInterrupt(t *testing.T) {
 func TestInterruptEarly(t *testing.T) {
 	c := hvgoRun(t, helloImage, "--no-network")
 	c.waitFor(c.console, "hvgo: Hyper-V")
-	if err := c.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
+	c.interrupt()
 	if s := c.status(); s != 0 {
 		t.Errorf("exit status %d", s)
 	}
@@ -148,9 +158,7 @@ func TestInterruptTwice(t *testing.T) {
 	c := hvgoRun(t, helloImage, "--no-network", "--no-disk")
 	c.waitFor(c.console, "hvgo: Hyper-V")
 	for range 2 {
-		if err := c.Process.Signal(syscall.SIGINT); err != nil {
-			t.Fatal(err)
-		}
+		c.interrupt()
 		c.waitFor(c.stderr, "asking the guest to shut down")
 	}
 	if s := c.status(); s != 130 && s != 0 { // 0: it was quicker than the second signal
