@@ -91,7 +91,8 @@ type Machine struct {
 	uart *vmm.UART
 	fw   *firmware.Firmware
 
-	broken broken
+	broken  broken
+	lenient bool
 }
 
 // New makes a machine. The caller runs it once and closes it.

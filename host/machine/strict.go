@@ -52,6 +52,7 @@ func (b *broken) err() error {
 
 // join makes one report of all parts' rules.
 func (m *Machine) join(cfg *Config) {
+	m.lenient = cfg.Lenient
 	switch {
 	case cfg.Lenient:
 		cfg.Strict = nil
@@ -69,9 +70,9 @@ func (m *Machine) join(cfg *Config) {
 }
 
 // ended checks what a guest must have done before it switches the machine off or
-// resets it. A guest that crashed need not.
+// resets it. A guest that crashed need not, and a lenient host has nothing to lose.
 func (m *Machine) ended(e Exit) {
-	if e.Kind == vmm.Shutdown || e.Kind == vmm.Reset {
+	if !m.lenient && (e.Kind == vmm.Shutdown || e.Kind == vmm.Reset) {
 		m.hv.Ended()
 		m.bus.Ended()
 	}

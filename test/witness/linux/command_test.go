@@ -58,6 +58,9 @@ func TestCommand(t *testing.T) {
 	if failed := results[report.End].Fields["failed"]; failed != "0" {
 		t.Errorf("%s tasks failed\n%s", failed, out)
 	}
+	if strings.Contains(stderr.String(), "broke") {
+		t.Error("hvgo run complains of Linux without --strict")
+	}
 	row.SetVersion(results[report.System].Fields["release"])
 	t.Log(strings.TrimSpace(stderr.String()))
 }
