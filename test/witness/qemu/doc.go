@@ -9,6 +9,8 @@
 //	                        not announce (hv-enforce-cpuid)
 //	vmbus_test.go           negotiation and offers, by QEMU's own trace
 //	balloon_test.go         hv-balloon: a channel, and Dynamic Memory on it
+//	linux_test.go           what QEMU sees of our guest, and of Debian's kernel
+//	microvm_test.go         QEMU's microvm: no SeaBIOS, ACPI with reduced hardware
 //	command_test.go         the hvgo run --qemu process
 //
 // The tests run by `hvgo vm-test --qemu`, which says in HVGO_TEST_QEMU what QEMU to

@@ -79,10 +79,17 @@ func findProgram(t testing.TB) *qemu.Program {
 // is killed at the end of the test, if it still runs.
 func boot(t testing.TB, c qemu.Config, commands ...string) *vm {
 	t.Helper()
+	c.Kernel = os.Getenv(probeELF)
+	c.CommandLine = `-- "` + strings.Join(commands, `" "`) + `"`
+	return start(t, c)
+}
+
+// start starts any guest.
+func start(t testing.TB, c qemu.Config) *vm {
+	t.Helper()
 	v := &vm{t: t, program: findProgram(t), console: &console{changed: make(chan struct{})}}
 	v.trace = filepath.Join(t.TempDir(), "trace")
-	c.Program, c.Kernel = v.program, os.Getenv(probeELF)
-	c.CommandLine = `-- "` + strings.Join(commands, `" "`) + `"`
+	c.Program = v.program
 	c.Trace, c.TraceFile = []string{"vmbus_*", "hv_balloon_*"}, v.trace
 	if c.Memory == 0 {
 		c.Memory = 128 << 20
