@@ -305,7 +305,7 @@ func (p *qemuPlan) boot() (done func(), err error) {
 		return done, nil
 	}
 	// OVMF as a guest of the emulated machine ends it: QEMU's emulation does not bear
-	// that it writes CR8 (docs/decisions/0013-newer-qemu.md). And no firmware passes a
+	// that it writes CR8 (docs/decisions/0015-qemu-as-a-host.md). And no firmware passes a
 	// command line on.
 	if !p.emulated && p.line == "" {
 		if p.config.Firmware = ovmf(); p.config.Firmware != "" {
