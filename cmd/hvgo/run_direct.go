@@ -8,6 +8,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/hvgo/hvgo/host/direct"
 )
@@ -22,7 +23,8 @@ func (o *runOptions) takeKernel() {
 	if err != nil || len(b) > maxKernel {
 		return // whoever opens it as an image says what is wrong
 	}
-	if _, err := direct.Check(b); err == nil {
+	_, err = direct.Check(b)
+	if named := strings.HasSuffix(o.image, ".elf") && direct.IsELF(b); err == nil || named { // a damaged one gets its reason
 		o.kernel.kernel, o.image = o.image, ""
 	}
 }

@@ -32,7 +32,7 @@ func elfKernel(address uint64) []byte {
 }
 
 func TestTakeKernel(t *testing.T) {
-	good, low := write(t, "svc.elf", elfKernel(2*mib)), write(t, "low.elf", elfKernel(mib/2))
+	good, low := write(t, "svc.elf", elfKernel(2*mib)), write(t, "low", elfKernel(mib/2))
 	o := runOptions{image: good, memory: "64", cpus: 1}
 	o.kernel.append = "A=b -- c"
 	p, err := o.plan()
@@ -49,6 +49,10 @@ func TestTakeKernel(t *testing.T) {
 
 	o = runOptions{image: low, memory: "64", cpus: 1}
 	if _, err := o.plan(); err == nil || !strings.Contains(err.Error(), "is a Linux program, not a VHDX") {
+		t.Errorf("%v", err)
+	}
+	o = runOptions{image: write(t, "short.elf", elfKernel(2 * mib)[:100]), memory: "64", cpus: 1}
+	if _, err := o.plan(); err == nil || !strings.Contains(err.Error(), "not a kernel that can be started directly") {
 		t.Errorf("%v", err)
 	}
 	o = runOptions{memory: "64", cpus: 1}
