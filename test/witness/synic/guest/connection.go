@@ -90,8 +90,8 @@ func (p *processor) postNow(connection uint32, n int) error {
 	return err
 }
 
-// pairs runs a check from each processor to each.
-func (m *machine) pairs(name string, f func(from, to *processor) (string, error)) {
+// pairs runs a check from each processor to each, where the host grants its hypercall.
+func (m *machine) pairs(name string, privilege uint32, f func(from, to *processor) (string, error)) {
 	for _, way := range []struct {
 		name     string
 		from, to *processor
@@ -102,6 +102,8 @@ func (m *machine) pairs(name string, f func(from, to *processor) (string, error)
 				return "", notRun(m.why.Error())
 			case !m.hasDevice():
 				return "", noDevice
+			case hv.Host.Privileges&privilege == 0:
+				return "", notRun("the host does not grant the hypercall")
 			}
 			return f(way.from, way.to)
 		})
@@ -120,11 +122,11 @@ func (m *machine) messages() {
 		autoEOI bool
 		mode    string
 	}{{tlfs.SINTVMBus, false, "explicit EOI"}, {9, true, "AutoEOI"}} {
-		m.pairs("message arrives, "+c.mode+",", m.withMessages(c.sint, c.autoEOI, arrives))
-		m.pairs("message to a taken slot waits for EOM, "+c.mode+",", m.withMessages(c.sint, c.autoEOI, waits))
+		m.pairs("message arrives, "+c.mode+",", tlfs.PostMessages, m.withMessages(c.sint, c.autoEOI, arrives))
+		m.pairs("message to a taken slot waits for EOM, "+c.mode+",", tlfs.PostMessages, m.withMessages(c.sint, c.autoEOI, waits))
 	}
-	m.pairs("messages of 0 to 239 bytes", m.withMessages(7, true, sizes))
-	m.pairs("no message connection any more", m.withMessages(3, true, func(*mailbox) error { return nil }))
+	m.pairs("messages of 0 to 239 bytes", tlfs.PostMessages, m.withMessages(7, true, sizes))
+	m.pairs("no message connection any more", tlfs.PostMessages, m.withMessages(3, true, func(*mailbox) error { return nil }))
 }
 
 // mailbox is a message connection that leads to a SINT.
@@ -248,9 +250,9 @@ func (m *machine) events() {
 		autoEOI bool
 		mode    string
 	}{{tlfs.SINTVMBus, false, "explicit EOI"}, {12, true, "AutoEOI"}} {
-		m.pairs("event sets its flag, "+c.mode+",", m.withEvents(c.sint, c.autoEOI, signals))
+		m.pairs("event sets its flag, "+c.mode+",", tlfs.SignalEvents, m.withEvents(c.sint, c.autoEOI, signals))
 	}
-	m.pairs("event by the slow form", m.withEvents(13, true, signalsSlowly))
+	m.pairs("event by the slow form", tlfs.SignalEvents, m.withEvents(13, true, signalsSlowly))
 }
 
 // withEvents makes an event connection for a check, and takes it away.

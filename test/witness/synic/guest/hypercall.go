@@ -19,46 +19,88 @@ const nobody = 0x55
 // hypercalls are what a host refuses, and what it allows only by CPUID.
 func (m *machine) hypercalls() {
 	m.each("hypercall of no code gives invalid code", gives(0xBEEF, 0, tlfs.StatusInvalidHypercallCode))
-	m.check("PostMessage of package hv, no connection", func() (string, error) {
-		return status(hv.PostMessage(nobody, mem.Phys(m.first.input), 8), tlfs.StatusInvalidConnectionID)
-	})
-	m.check("SignalEvent of package hv, no connection", func() (string, error) {
-		return status(hv.SignalEvent(nobody, 0), tlfs.StatusInvalidConnectionID)
-	})
-	m.each("PostMessage, no connection", func(p *processor) (string, error) {
-		p.message(nobody, 1, 8)
-		return gives(tlfs.HvCallPostMessage, p.input, tlfs.StatusInvalidConnectionID)(p)
-	})
-	m.each("PostMessage with repetitions gives invalid input", func(p *processor) (string, error) {
-		return gives(tlfs.HvCallPostMessage|1<<tlfs.HypercallRepCountShift, p.input, tlfs.StatusInvalidHypercallInput)(p)
-	})
-	m.each("PostMessage, input not aligned", func(p *processor) (string, error) {
-		return gives(tlfs.HvCallPostMessage, p.input+2, tlfs.StatusInvalidAlignment)(p)
-	})
-	m.each("PostMessage of 241 bytes is refused", func(p *processor) (string, error) {
-		p.message(nobody, 1, tlfs.MessagePayloadSize+1)
-		return refuses(tlfs.HvCallPostMessage, p.input)(p)
-	})
-	m.each("PostMessage of type 0 is refused", func(p *processor) (string, error) {
-		p.message(nobody, tlfs.MessageTypeNone, 8)
-		return refuses(tlfs.HvCallPostMessage, p.input)(p)
-	})
-	m.each("PostMessage from outside memory is refused", refuses(tlfs.HvCallPostMessage, 1<<45))
-	m.each("PostMessage as a fast call is refused", refuses(tlfs.HvCallPostMessage|tlfs.HypercallFast, nobody))
-	fast := uint64(tlfs.HvCallSignalEvent | tlfs.HypercallFast)
-	m.each("SignalEvent, fast, no connection", gives(fast, nobody, tlfs.StatusInvalidConnectionID))
-	m.each("SignalEvent with reserved bits gives invalid input", gives(fast, 1<<48|nobody, tlfs.StatusInvalidHypercallInput))
-	m.each("SignalEvent, flag number 1 is refused", refuses(fast, 1<<32|nobody))
-	// QEMU gives another status: KVM has replaced the input's address by its content,
-	// which QEMU takes for an address.
-	m.each("SignalEvent, slow, no connection, is refused", func(p *processor) (string, error) {
-		*word(mem.Phys(p.input)) = nobody
-		return refuses(tlfs.HvCallSignalEvent, p.input)(p)
-	})
+	m.posts()
+	m.signals()
 	m.each("flush if CPUID recommends it", flush)
 	m.each("flush with vector registers if CPUID says so", flushFast)
 	m.each("IPI to an empty set if CPUID recommends it", emptyIPI)
 	m.each("IPI if CPUID recommends it", ipi)
+}
+
+// privileged makes a check on each processor that needs a privilege to make a
+// hypercall (EBX of leaf 0x40000003). Without it all that can be checked is denied.
+func (m *machine) privileged(bit uint32, name string, f func(*processor) (string, error)) {
+	m.each(name, func(p *processor) (string, error) {
+		if hv.Host.Privileges&bit == 0 {
+			return "", notRun("the host does not grant the hypercall")
+		}
+		return f(p)
+	})
+}
+
+// denied checks a hypercall without its privilege, though nothing else is wrong with it.
+func (m *machine) denied(bit uint32, name string, control uint64) {
+	m.each(name+" is denied without its privilege", func(p *processor) (string, error) {
+		if hv.Host.Privileges&bit != 0 {
+			return "", notRun("the host grants it")
+		}
+		p.message(nobody, 1, 8)
+		input := p.input
+		if control&tlfs.HypercallFast != 0 {
+			input = nobody
+		}
+		return gives(control, input, tlfs.StatusAccessDenied)(p)
+	})
+}
+
+// posts are calls of HvCallPostMessage.
+func (m *machine) posts() {
+	check := func(name string, f func(*processor) (string, error)) { m.privileged(tlfs.PostMessages, name, f) }
+	check("PostMessage, no connection", func(p *processor) (string, error) {
+		p.message(nobody, 1, 8)
+		if p.remote {
+			return gives(tlfs.HvCallPostMessage, p.input, tlfs.StatusInvalidConnectionID)(p)
+		}
+		return status(hv.PostMessage(nobody, mem.Phys(p.input), 8), tlfs.StatusInvalidConnectionID)
+	})
+	check("PostMessage with repetitions gives invalid input", func(p *processor) (string, error) {
+		return gives(tlfs.HvCallPostMessage|1<<tlfs.HypercallRepCountShift, p.input, tlfs.StatusInvalidHypercallInput)(p)
+	})
+	check("PostMessage, input not aligned", func(p *processor) (string, error) {
+		return gives(tlfs.HvCallPostMessage, p.input+2, tlfs.StatusInvalidAlignment)(p)
+	})
+	check("PostMessage of 241 bytes is refused", func(p *processor) (string, error) {
+		p.message(nobody, 1, tlfs.MessagePayloadSize+1)
+		return refuses(tlfs.HvCallPostMessage, p.input)(p)
+	})
+	check("PostMessage of type 0 is refused", func(p *processor) (string, error) {
+		p.message(nobody, tlfs.MessageTypeNone, 8)
+		return refuses(tlfs.HvCallPostMessage, p.input)(p)
+	})
+	check("PostMessage from outside memory is refused", refuses(tlfs.HvCallPostMessage, 1<<45))
+	check("PostMessage as a fast call is refused", refuses(tlfs.HvCallPostMessage|tlfs.HypercallFast, nobody))
+	m.denied(tlfs.PostMessages, "PostMessage", tlfs.HvCallPostMessage)
+}
+
+// signals are calls of HvCallSignalEvent.
+func (m *machine) signals() {
+	const fast = tlfs.HvCallSignalEvent | tlfs.HypercallFast
+	check := func(name string, f func(*processor) (string, error)) { m.privileged(tlfs.SignalEvents, name, f) }
+	check("SignalEvent, no connection", func(p *processor) (string, error) {
+		if p.remote {
+			return gives(fast, nobody, tlfs.StatusInvalidConnectionID)(p)
+		}
+		return status(hv.SignalEvent(nobody, 0), tlfs.StatusInvalidConnectionID)
+	})
+	check("SignalEvent with reserved bits gives invalid input", gives(fast, 1<<48|nobody, tlfs.StatusInvalidHypercallInput))
+	check("SignalEvent, flag number 1 is refused", refuses(fast, 1<<32|nobody))
+	// QEMU gives another status: KVM has replaced the input's address by its content,
+	// which QEMU takes for an address.
+	check("SignalEvent, slow, no connection, is refused", func(p *processor) (string, error) {
+		*word(mem.Phys(p.input)) = nobody
+		return refuses(tlfs.HvCallSignalEvent, p.input)(p)
+	})
+	m.denied(tlfs.SignalEvents, "SignalEvent", fast)
 }
 
 func status(got, want tlfs.Status) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hvgo/hvgo/hv"
 	"github.com/hvgo/hvgo/internal/wire/tlfs"
 	"github.com/hvgo/hvgo/runtime/ring0"
 )
@@ -49,9 +50,14 @@ func (r *results) finish() {
 	}
 }
 
-// ticks is the reference counter, in units of 100 ns: the register, since the page
-// is under test.
-func ticks() uint64 { return ring0.Rdmsr(tlfs.MSRTimeRefCount) }
+// ticks is the reference time, in units of 100 ns: of the register where there is
+// one, since the page is under test.
+func ticks() uint64 {
+	if hv.Host.Features&tlfs.AccessPartitionRefCount == 0 {
+		return uint64(hv.Now() / tlfs.ReferenceUnit100ns)
+	}
+	return ring0.Rdmsr(tlfs.MSRTimeRefCount)
+}
 
 func units(d time.Duration) uint64 { return uint64(d / (tlfs.ReferenceUnit100ns * time.Nanosecond)) }
 
