@@ -93,9 +93,10 @@ var explanations = []explanation{
 	{difference{stream: "network", message: "QUERY OID_GEN_LINK_SPEED", field: onlyLinux, linux: "*"}, "for ethtool"},
 	{difference{stream: "network", message: "QUERY OID_802_3_CURRENT_ADDRESS", field: onlyOurs, ours: "*"}, "the administrator may have set another address than the permanent one"},
 	{difference{"network", "QUERY OID_*", elsewhere, "", ""}, "queries have no order: OIDs are independent of one another"},
-	{difference{"network", "SET OID_TCP_OFFLOAD_PARAMETERS", "RNDIS value", "80031c00010404000000000200000000000000000000000000000000", "80031c00030404010101000101000000000000000000000000000000"},
-		"Linux: IPv4 header off, LSO version 2 on, IPv6 unchanged; we: IPv4 header on receipt, LSO and IPv6 off, as we make no use of them"},
+	{difference{"network", "SET OID_TCP_OFFLOAD_PARAMETERS", "RNDIS value", "80031c00010404040400000202000000000000000000000000000000", "80031c00030404010101000101000000000000000000000000000000"},
+		"Linux: IPv4 header off, IPv6 and LSO version 2 on; we: IPv4 header on receipt, IPv6 and LSO off, as we make no use of them"},
 	{difference{"network", "PACKET of type 0806", "RNDIS PPI", "0 bytes at 36", "0 bytes at 0"}, "zero if there is no per-packet information (Remote NDIS, REMOTE_NDIS_PACKET_MSG)"},
+	{difference{"network", "PACKET of type *", "NVSP section", "0x1", "0x0"}, "any free section of the send buffer will do"},
 	{difference{stream: "network", message: "PACKET of type 86dd", field: onlyLinux, linux: "*"}, "Linux has IPv6"},
 	{difference{stream: "network completions", message: "SEND_RNDIS_PACKET_COMPLETE", field: onlyLinux, linux: "packet completion packet, ring size 24,* NVSP size 8, NVSP status success"}, "one for each message of the host, which has more to answer for Linux"},
 
