@@ -91,6 +91,18 @@ func conversation(t testing.TB) (records []record.Record, want string) {
 				"NEGOTIATE: size 56, pipe type 1, 44 bytes, framework 0.0, version 0.0, body 16, status 0x0, transaction 0, flags 0x3, frameworks [1.0], messages [3.0]",
 		},
 		{
+			packet(record.Opened{Interface: wire.InterfaceHeartbeat}, false, "", 0, "0600 0200 0b00 0000 0000000000000000"+"01000000 3c000000"+"03000000 0100 03000000 2800 00000000 00 05 0000"+
+				"0200000000000000"+strings.Repeat("00", 36)),
+			"in-band packet: size 88, payload at 16, flags 0, transaction 0x0, position 0x40, mask 0, pending 0, ring features 0x0\n" +
+				"HEARTBEAT: size 72, pipe type 1, 60 bytes, framework 3.0, version 3.0, body 40, status 0x0, transaction 0, flags 0x5, sequence 2, state 0",
+		},
+		{
+			packet(record.Opened{Interface: wire.InterfaceTimeSync}, true, "", 0, "0600 0200 0900 0000 0000000000000000"+"01000000 2c000000"+"03000000 0400 04000000 1800 00000000 00 03 0000"+
+				"0100000000000000 0200000000000000 01 02 03 00000000ee"+"00000000"),
+			"in-band packet: size 72, payload at 16, flags 0, transaction 0x0, position 0x40, mask 0, pending 0, ring features 0x0\n" +
+				"TIMESYNC: size 56, pipe type 1, 44 bytes, framework 3.0, version 4.0, body 24, status 0x0, transaction 0, flags 0x3, host's time 1, reference 2, what 0x1, leap 2, stratum 3, other ee@51",
+		},
+		{
 			packet(record.Opened{}, true, "", 0, "0600 0200 0300 0000 0000000000000000 0102030405060708"),
 			"in-band packet: size 24, payload at 16, flags 0, transaction 0x0, position 0x40, mask 0, pending 0, ring features 0x0\n" +
 				"payload: size 8, bytes 0102030405060708",
@@ -134,8 +146,8 @@ func TestHeadAndRaw(t *testing.T) {
 		Kind: record.Packet, ToGuest: true, Channel: 12, Time: 1204 * time.Microsecond, Opened: record.Opened{Interface: wire.InterfaceSCSI},
 		Data: unhex(t, "0b00 0200 0200 0000 0100000000000000"),
 	})
-	want := "    0.001204 host  SCSI 12           completion packet: size 16, payload at 16, flags 0, transaction 0x1, position 0x0, mask 0, pending 0, ring features 0x0\n" +
-		"                                     00000000  0b 00 02 00 02 00 00 00  01 00 00 00 00 00 00 00  |................|\n"
+	want := "    0.001204 host  SCSI 12                 completion packet: size 16, payload at 16, flags 0, transaction 0x1, position 0x0, mask 0, pending 0, ring features 0x0\n" +
+		"                                           00000000  0b 00 02 00 02 00 00 00  01 00 00 00 00 00 00 00  |................|\n"
 	if got := e.Text(true); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

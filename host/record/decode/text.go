@@ -10,7 +10,7 @@ import (
 )
 
 // indent is where the text of a part begins.
-const indent = 36
+const indent = 42
 
 // Text returns the event as lines for people, with a line for each part: time in
 // seconds, who sent it, device and channel, message, fields. With raw, each part's
