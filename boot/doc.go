@@ -4,10 +4,12 @@
 // Package boot takes the machine from the firmware to the program:
 //
 //  1. entry (entry_amd64.s): the firmware calls the image as a UEFI
-//     application; a stack and a stand-in for Go's g are set up.
+//     application, or a monitor starts it as a kernel, by Linux's 64-bit boot
+//     protocol or PVH; a stack and a stand-in for Go's g are set up.
 //  2. start (start.go): CPUID says whether this is Hyper-V; memory map, ACPI
-//     and SMBIOS tables, wall clock and random seed are taken from the
-//     firmware (firmware.go), and boot services are left.
+//     and SMBIOS tables, command line, wall clock and random seed are taken
+//     from where they come from (source.go): the firmware (firmware.go), whose
+//     boot services are left, or what the monitor handed over.
 //  3. own page tables replace the firmware's (paging.go): text is not
 //     writable, data not executable, page zero and the stacks' neighbours are
 //     unmapped.

@@ -366,3 +366,29 @@ func FuzzHandover(f *testing.F) {
 		}
 	})
 }
+
+func FuzzLine(f *testing.F) {
+	f.Add([]byte(`A=b "C=d e" x -- y "z`))
+	f.Add([]byte("-\x00-\x00 \x00\x3d\xd8\x00\xde"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := newMemory()
+		m.put(0x3000, b)
+		for _, read := range []func(l *Line){
+			func(l *Line) { l.read(m.view(), 0x3000) },
+			func(l *Line) { l.FromUTF16(b) },
+		} {
+			l := new(Line)
+			read(l)
+			for _, w := range []*Words{&l.Args, &l.Env} {
+				if w.Len > 0 && w.Text[w.Len-1] != 0 || w.Len > l.Len+1 {
+					t.Fatalf("%q: %q", l.Text[:l.Len], w.Text[:w.Len])
+				}
+			}
+			for _, v := range list(l.Env) {
+				if !isVariable([]byte(v)) {
+					t.Fatalf("%q in the environment", v)
+				}
+			}
+		}
+	})
+}
