@@ -93,7 +93,7 @@ func (o *runOptions) runQEMU(ctx context.Context) error {
 	if plan.config.Program, err = o.qemu.find(ctx, why != nil); err != nil {
 		return err
 	}
-	if !plan.config.Program.Has(qemu.Balloon) {
+	if !plan.emulated && !plan.config.Program.Has(qemu.Balloon) {
 		say(fmt.Sprintf("QEMU %s has no %s (8.2 has): going on without", plan.config.Program.Version, qemu.Balloon))
 	}
 	if why != nil {
@@ -137,8 +137,12 @@ func findQEMU(ctx context.Context, emulated bool) (*qemu.Program, error) {
 	return qemu.Find(ctx, path, nil)
 }
 
-// qemuEnv names the environment variable that holds a qemu.Program for tests.
-const qemuEnv = "HVGO_TEST_QEMU"
+// Names of environment variables that hold a qemu.Program for tests: the one that run
+// takes, and the installed one where that is another.
+const (
+	qemuEnv          = "HVGO_TEST_QEMU"
+	qemuInstalledEnv = "HVGO_TEST_QEMU_INSTALLED"
+)
 
 // announceQEMU lets the programs of vm-exec and vm-test start QEMU, if they are to:
 // in the emulated machine, where there is one.
@@ -150,12 +154,23 @@ func (o *vmExecOptions) announceQEMU(ctx context.Context, emulated *nested.Confi
 	if err != nil {
 		return err
 	}
+	if err := announce(qemuEnv, p, emulated); err != nil {
+		return err
+	}
+	installed, err := findQEMU(ctx, false)
+	if err != nil || installed.Version == p.Version {
+		return nil // it is a second one, and not needed
+	}
+	return announce(qemuInstalledEnv, installed, emulated)
+}
+
+func announce(variable string, p *qemu.Program, emulated *nested.Config) error {
 	if emulated != nil {
 		for _, dir := range p.Folders {
 			emulated.Shares = append(emulated.Shares, nested.Share{Path: dir})
 		}
 	}
-	return os.Setenv(qemuEnv, p.Encode())
+	return os.Setenv(variable, p.Encode())
 }
 
 // planQEMU checks the flags, and opens and locks the image.

@@ -26,8 +26,8 @@ const (
 	TestDevice = "hyperv-testdev" // echoes messages and events, at port 0x3000
 )
 
-// oldestMajor is the first major version whose hv-* flags are all that Flags names.
-const oldestMajor = 7
+// oldest is the first version that has all of AllFlags.
+var oldest = [2]int{7, 1}
 
 // Program is a QEMU that can be started, here or where its Folders are.
 type Program struct {
@@ -72,14 +72,16 @@ func Find(ctx context.Context, path string, data []string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	major := 0
-	if p.Version, major = parseVersion(out); major < oldestMajor {
-		return nil, fmt.Errorf("%s is QEMU %s, and %d or newer is needed: install a newer one", path, p.Version, oldestMajor)
+	version := [2]int{}
+	if p.Version, version = parseVersion(out); slices.Compare(version[:], oldest[:]) < 0 {
+		return nil, fmt.Errorf("%s is QEMU %s, and %d.%d or newer is needed: install a newer one", path, p.Version, oldest[0], oldest[1])
 	}
 	for _, device := range []string{Bridge, Balloon, TestDevice} {
 		// Not "-device help": that loads QEMU's modules, and ends in an abort where
-		// those of another version are installed.
-		if _, err := p.ask(ctx, "-device", device+",help"); err == nil {
+		// those of another version are installed. The exit status says little: 7.2's is
+		// 0 for a device that it does not know, and it tells so on the standard error.
+		out, err := p.ask(ctx, "-device", device+",help")
+		if err == nil && bytes.Contains(out, []byte(device)) {
 			p.Devices = append(p.Devices, device)
 		} else if ctx.Err() != nil {
 			return nil, err
@@ -107,20 +109,21 @@ func (p *Program) ask(ctx context.Context, args ...string) ([]byte, error) {
 	return out, nil
 }
 
-var versionLine = regexp.MustCompile(`QEMU emulator version (([0-9]+)\.[0-9.]+)`)
+var versionLine = regexp.MustCompile(`QEMU emulator version (([0-9]+)\.([0-9]+)[0-9.]*)`)
 
-// parseVersion reads the output of --version; the major version is 0 for
-// anything else.
-func parseVersion(out []byte) (version string, major int) {
+// parseVersion reads the output of --version; major and minor are 0 for anything
+// else.
+func parseVersion(out []byte) (version string, majorMinor [2]int) {
 	m := versionLine.FindSubmatch(out)
 	if m == nil {
-		return "of an unknown version", 0
+		return "of an unknown version", [2]int{}
 	}
-	major, err := strconv.Atoi(string(m[2]))
-	if err != nil {
-		return "of an unknown version", 0
+	major, err1 := strconv.Atoi(string(m[2]))
+	minor, err2 := strconv.Atoi(string(m[3]))
+	if err1 != nil || err2 != nil {
+		return "of an unknown version", [2]int{}
 	}
-	return string(m[1]), major
+	return string(m[1]), [2]int{major, minor}
 }
 
 // findFolders names all that QEMU reads, and makes the command one that works
@@ -145,7 +148,14 @@ func (p *Program) findFolders(ctx context.Context, path string, data []string) e
 			return err
 		}
 		folders = append(append(folders, libraries...), filepath.Dir(loader))
-		p.Command = append([]string{loader, "--library-path", strings.Join(libraries, ":"), path}, p.Command[1:]...)
+		// QEMU looks for its data beside its program, and would take the loader for it.
+		p.Command = []string{loader, "--library-path", strings.Join(libraries, ":"), path}
+		for _, dir := range data {
+			p.Command = append(p.Command, "-L", filepath.Clean(dir))
+		}
+	}
+	for i, dir := range folders {
+		folders[i] = filepath.Clean(dir)
 	}
 	slices.Sort(folders)
 	for _, dir := range slices.Compact(folders) {

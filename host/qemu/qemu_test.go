@@ -24,15 +24,15 @@ import (
 func TestParseVersion(t *testing.T) {
 	for _, tt := range []struct {
 		out, version string
-		major        int
+		numbers      [2]int
 	}{
-		{"QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1~bpo12+1)\nCopyright", "10.0.2", 10},
-		{"QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\n", "7.2.22", 7},
-		{"QEMU emulator version 99999999999999999999.1", "of an unknown version", 0},
-		{"bash: not found", "of an unknown version", 0},
+		{"QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1~bpo12+1)\nCopyright", "10.0.2", [2]int{10, 0}},
+		{"QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\n", "7.2.22", [2]int{7, 2}},
+		{"QEMU emulator version 99999999999999999999.1", "of an unknown version", [2]int{}},
+		{"bash: not found", "of an unknown version", [2]int{}},
 	} {
-		if version, major := parseVersion([]byte(tt.out)); version != tt.version || major != tt.major {
-			t.Errorf("parseVersion(%q) = %q, %d", tt.out, version, major)
+		if version, numbers := parseVersion([]byte(tt.out)); version != tt.version || numbers != tt.numbers {
+			t.Errorf("parseVersion(%q) = %q, %d", tt.out, version, numbers)
 		}
 	}
 }
@@ -73,8 +73,17 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%+v", p)
+	if _, version := parseVersion([]byte("QEMU emulator version " + p.Version)); p.Has(Balloon) != (slices.Compare(version[:], []int{8, 2}) >= 0) {
+		t.Errorf("QEMU %s has the devices %q", p.Version, p.Devices)
+	}
 	if out, err := p.ask(t.Context(), "--version"); err != nil || !strings.Contains(string(out), p.Version) {
 		t.Errorf("%q --version: %s, %v", p.Command, out, err)
+	}
+	if p.Command[0] != path { // started by its loader: it must be told where its data is
+		const bios = "bios-256k.bin"
+		if !slices.ContainsFunc(p.Command, func(dir string) bool { _, err := os.Stat(filepath.Join(dir, bios)); return err == nil }) {
+			t.Errorf("%s is in no -L of %q", bios, p.Command)
+		}
 	}
 	for _, file := range p.Command {
 		if strings.HasPrefix(file, "/") && !strings.Contains(file, ":") && !slices.ContainsFunc(p.Folders, func(dir string) bool {

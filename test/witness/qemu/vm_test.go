@@ -24,10 +24,11 @@ const patience = 3 * time.Minute
 
 // Names of what is under test in the environment.
 const (
-	qemuProgram = "HVGO_TEST_QEMU"
-	probeELF    = "HVGO_TEST_QEMU_GUEST"
-	probeImage  = "HVGO_TEST_QEMU_IMAGE"
-	hvgoCommand = "HVGO_TEST_COMMAND"
+	qemuProgram   = "HVGO_TEST_QEMU"
+	qemuInstalled = "HVGO_TEST_QEMU_INSTALLED"
+	probeELF      = "HVGO_TEST_QEMU_GUEST"
+	probeImage    = "HVGO_TEST_QEMU_IMAGE"
+	hvgoCommand   = "HVGO_TEST_COMMAND"
 )
 
 // vm is a guest in QEMU.
@@ -87,9 +88,11 @@ func boot(t testing.TB, c qemu.Config, commands ...string) *vm {
 // start starts any guest.
 func start(t testing.TB, c qemu.Config) *vm {
 	t.Helper()
-	v := &vm{t: t, program: findProgram(t), console: &console{changed: make(chan struct{})}}
+	if c.Program == nil {
+		c.Program = findProgram(t)
+	}
+	v := &vm{t: t, program: c.Program, console: &console{changed: make(chan struct{})}}
 	v.trace = filepath.Join(t.TempDir(), "trace")
-	c.Program = v.program
 	c.Trace, c.TraceFile = []string{"vmbus_*", "hv_balloon_*"}, v.trace
 	if c.Memory == 0 {
 		c.Memory = 128 << 20

@@ -7,6 +7,7 @@ package qemu
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -58,7 +59,27 @@ func versions(t *testing.T, trace []qemu.TraceLine) (list []string) {
 // trace is the outside's word for what the guest said.
 func TestNegotiation(t *testing.T) {
 	r := witness.Start(t, "QEMU vmbus-bridge", "version negotiation and offers")
-	v := boot(t, qemu.Config{NoBalloon: true}, "clock")
+	negotiate(t, r, qemu.Config{NoBalloon: true})
+}
+
+// TestInstalled is the same with the QEMU that is installed, where that is another.
+func TestInstalled(t *testing.T) {
+	r := witness.Start(t, "QEMU vmbus-bridge", "version negotiation and offers, on the installed QEMU")
+	findProgram(t)
+	line := os.Getenv(qemuInstalled)
+	if line == "" {
+		t.Skip("no other QEMU is installed than that of the other tests")
+	}
+	p, err := qemu.ParseProgram(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	negotiate(t, r, qemu.Config{Program: p, NoBalloon: true})
+}
+
+func negotiate(t *testing.T, r *witness.Row, c qemu.Config) {
+	t.Helper()
+	v := boot(t, c, "clock", "timers")
 	r.SetVersion(v.program.Version)
 	v.ends("VMBus 4.0, 0 offers", "no disk found", "no network card found")
 	trace := v.traced()
