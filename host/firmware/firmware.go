@@ -112,7 +112,7 @@ func Boot(vm *vmm.VM, cfg Config) (*Firmware, error) {
 	}
 	f.shapeMemory()
 	for _, step := range []func() error{
-		func() error { return f.loadImage(im) }, f.buildSystemTable, f.buildACPI, f.buildSMBIOS, f.handlePorts, f.setProcessor,
+		func() error { return f.loadImage(im) }, f.buildSystemTable, f.buildACPI, f.buildSMBIOS, f.handlePorts, f.setMemoryTypes, f.setProcessor,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("firmware: %w", err)
@@ -260,6 +260,18 @@ func (f *Firmware) setProcessor() error {
 	return errors.Join(c.SetSregs(s), c.SetRegs(kvm.Regs{
 		RIP: f.image.entry, RSP: stack + top, RFlags: interruptsOn, RCX: f.image.handle, RDX: f.tables.system,
 	}))
+}
+
+// setMemoryTypes enables the MTRRs of all processors, alike, with write-back for
+// everything (Intel SDM, volume 3, "MTRRdefType"), as firmware leaves them: a kernel
+// that finds them disabled may do without memory types altogether.
+func (f *Firmware) setMemoryTypes() error {
+	const defType, enable, writeBack = 0x2FF, 1 << 11, 6
+	var errs []error
+	for _, c := range f.vm.VCPUs() {
+		errs = append(errs, c.SetMSRs(kvm.MSR{Index: defType, Data: enable | writeBack}))
+	}
+	return errors.Join(errs...)
 }
 
 func (f *Firmware) handlePorts() error {
