@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -265,6 +266,10 @@ func (l *linux) messages() (all []message) {
 	return all
 }
 
+// complaint matches messages of the drivers that are less than warnings, and yet
+// tell of something wrong.
+var complaint = regexp.MustCompile(`(?i)fail|error|unknown|invalid|unexpected|timed out|unsupported`)
+
 // checkMessages fails the test for what Linux complains about, unless it is known
 // not to be the host's fault.
 func (l *linux) checkMessages() {
@@ -272,7 +277,7 @@ func (l *linux) checkMessages() {
 	l.awaitResult(report.Dmesg)
 	const warning = 4
 	for _, m := range l.messages() {
-		if m.priority > warning {
+		if m.priority > warning && !complaint.MatchString(m.text) {
 			l.t.Logf("kernel: %s", m.text)
 			continue
 		}
