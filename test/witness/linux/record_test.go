@@ -6,6 +6,7 @@
 package linux
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hvgo/hvgo/host/balloon"
 	"github.com/hvgo/hvgo/host/guest"
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/netvsp"
@@ -38,6 +40,61 @@ func TestRecord(t *testing.T) {
 		for _, cpus := range []int{1, 2} {
 			name := fmt.Sprintf("linux-%s-%dcpu", series, cpus)
 			t.Run(name, func(t *testing.T) { recordLinux(t, filepath.Join(dir, name+".rec"), series, cpus) })
+		}
+	}
+}
+
+// TestRecordBalloon records the Dynamic Memory service alone: hv_balloon cannot be
+// unloaded, so there is no UNLOAD.
+func TestRecordBalloon(t *testing.T) {
+	dir := os.Getenv(recordings)
+	if dir == "" {
+		t.Skipf("%s names no folder: the recordings that are kept were made before (scripts/recordings)", recordings)
+	}
+	const pages = 32 * mib / 4096
+	row := witness.Start(t, "Debian Linux", "Dynamic Memory recorded")
+	rec, finish := startRecording(t, filepath.Join(dir, "balloon-6.12.rec"))
+	device := balloon.New(balloon.Options{MaxPages: 384 * mib / 4096})
+	l := boot(t, row, options{
+		series: "6.12", tasks: []string{report.Balloon}, params: map[string]string{"mib": "32"},
+		Config: guest.Config{
+			Machine: machine.Config{VCPUs: 1, Devices: []vmbus.Device{device}, VMBus: vmbus.Options{Record: rec}}, NoDisk: true,
+		},
+	})
+	l.awaitEvent(report.Balloon, "ready")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := device.WaitReports(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := device.Inflate(ctx, pages); err != nil || n != pages {
+		t.Fatalf("%d pages, %v", n, err)
+	}
+	l.awaitEvent(report.Balloon, "less")
+	if n, err := device.Deflate(ctx, pages); err != nil || n != pages {
+		t.Fatalf("%d pages back, %v", n, err)
+	}
+	l.awaitResult(report.Balloon)
+	l.finish()
+	finish("Linux " + l.awaitResult(report.System)["release"] + " of Debian, Dynamic Memory")
+}
+
+// startRecording begins a file; finish ends it with a note.
+func startRecording(t *testing.T, path string) (rec *record.Recorder, finish func(note string)) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	rec, err = record.New(f, record.Options{Ended: func(line string) { t.Error(line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec, func(note string) {
+		rec.Note(note)
+		if err := rec.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -69,15 +126,7 @@ func (g *goodbye) see(_ bool, message []byte) {
 
 func recordLinux(t *testing.T, path, series string, cpus int) {
 	row := witness.Start(t, "Debian Linux", "everything from INITIATE_CONTACT to UNLOAD recorded")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rec, err := record.New(f, record.Options{Ended: func(line string) { t.Error(line) }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	rec, finish := startRecording(t, path)
 	network, err := usernet.New(usernet.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -112,8 +161,5 @@ func recordLinux(t *testing.T, path, series string, cpus int) {
 	case <-time.After(patience):
 		t.Error("Linux does not unload VMBus")
 	}
-	rec.Note(fmt.Sprintf("Linux %s of Debian, %d processors", release, cpus))
-	if err := rec.Close(); err != nil {
-		t.Error(err)
-	}
+	finish(fmt.Sprintf("Linux %s of Debian, %d processors", release, cpus))
 }
