@@ -30,12 +30,18 @@ TEXT ·entryPVH(SB),NOSPLIT|NOFRAME,$0
 	JMP  ·enterDirect(SB)
 
 // enterDirect makes one state of all that direct-booting hosts leave: the image's
-// page tables, which map 4 GiB where a loader may map less; no segments; caches,
+// page tables, which map 4 GiB where a loader may map less, and have a fifth level
+// for one that left that on; no segments; caches,
 // SSE and numeric errors on, as compiled code wants them.
 TEXT ·enterDirect(SB),NOSPLIT|NOFRAME,$0
 	CLI
 	LEAQ ·imageInfo(SB), AX
 	MOVQ (8*const_infoTables)(AX), AX
+	MOVQ CR4, BX
+	TESTL $const_la57, BX
+	JNZ  fivelevels
+	ADDQ $4096, AX // the table behind the one of the fifth level
+fivelevels:
 	MOVQ AX, CR3
 	MOVL $0x80010033, AX // PG WP NE ET MP PE
 	MOVQ AX, CR0

@@ -23,7 +23,7 @@ const (
 	infoEnd        = 8 // the program's bss goes on to here
 
 	//lint:ignore U1000 entry_amd64.s uses it
-	infoTables = 10 // address of page tables that lie before the base; 0: there are none
+	infoTables = 10 // address of page tables before the base, five levels, the topmost first; 0: there are none
 )
 
 // textAddress is where the program's text lies.

@@ -216,6 +216,9 @@ func ownTables(resetSystem uintptr, reach uint64) string {
 			return "not enough memory for the firmware's page tables"
 		}
 	}
+	if root, firmware = topLevel(root), topLevel(firmware); root == 0 || firmware == 0 && resetSystem != 0 {
+		return "not enough memory for page tables of five levels"
+	}
 	const pcide, smep, smap = 1 << 17, 1 << 20, 1 << 21
 	ring0.Wrmsr(ring0.MSREFER, ring0.Rdmsr(ring0.MSREFER)|ring0.EFERNoExec)
 	ring0.SetCR4(ring0.CR4() &^ (pcide | smep | smap))
@@ -227,6 +230,30 @@ func ownTables(resetSystem uintptr, reach uint64) string {
 	efi.SetReset(resetSystem, firmware)
 	mapRegisters()
 	return ""
+}
+
+// la57 is the bit of CR4 for page tables of five levels. It cannot be cleared in 64-bit
+// mode: a kernel that starts us by kexec leaves it on, and firmware may.
+const la57 = 1 << 12
+
+// topLevel gives what is to be loaded into CR3 for tables of four levels; 0 when there
+// is no memory. With five levels that is one table more, in which the first and the
+// last entry lead to them: so every address of four levels stays the same.
+func topLevel(root uint64) uint64 {
+	if ring0.CR4()&la57 == 0 || root == 0 {
+		return root
+	}
+	pml5 := mem.AllocFrame()
+	if pml5 == 0 {
+		return 0
+	}
+	const present, writable = 1, 2
+	top := table(pml5)
+	for i := range top {
+		top[i] = 0
+	}
+	top[0], top[len(top)-1] = root|present|writable, root|present|writable
+	return pml5
 }
 
 // mapTables maps the ACPI tables that do not lie in RAM of the memory map, for reading.

@@ -14,7 +14,8 @@ import (
 // they hand over, and as low as can be, since small machines end at 16 MiB.
 const (
 	loadAddress  = 2 << 20
-	tablePages   = 6 // one PML4, one PDPT, four page directories of 1 GiB each
+	tablePages   = 7 // one PML5, one PML4, one PDPT, four page directories of 1 GiB each
+	pml4At       = pageSize
 	tablesStart  = loadAddress - tablePages*pageSize
 	gigabyte     = 1 << 30
 	largePage    = 2 << 20
@@ -96,7 +97,7 @@ func (p *program) headPage() []byte {
 	le.PutUint16(b[gdtPtrAt:], 3*8-1)
 	le.PutUint32(b[gdtPtrAt+2:], uint32(p.base)+gdtAt)
 
-	copy(b[pvhCodeAt:], pvhCode(uint32(p.tables), uint32(p.base)+gdtPtrAt, uint32(p.base)+p.pvhEntry))
+	copy(b[pvhCodeAt:], pvhCode(uint32(p.tables)+pml4At, uint32(p.base)+gdtPtrAt, uint32(p.base)+p.pvhEntry))
 	return b
 }
 
@@ -132,14 +133,17 @@ func pvhCode(tables, gdt, entry uint32) []byte {
 	return le.AppendUint16(b, codeSelector)
 }
 
-// identityTables map the first 4 GiB where they are.
+// identityTables map the first 4 GiB where they are. The first is for a processor that
+// is left with five levels of them, the second for one with four.
 func identityTables(at uint64) []byte {
+	const pml4, pdpt, pd = pml4At, 2 * pageSize, 3 * pageSize
 	b := make([]byte, tablePages*pageSize)
-	le.PutUint64(b, at+pageSize|tableEntry)
+	le.PutUint64(b, at+pml4|tableEntry)
+	le.PutUint64(b[pml4:], at+pdpt|tableEntry)
 	for g := range uint64(4) {
-		le.PutUint64(b[pageSize+8*g:], at+(2+g)*pageSize|tableEntry)
+		le.PutUint64(b[pdpt+8*g:], at+pd+g*pageSize|tableEntry)
 		for i := range uint64(512) {
-			le.PutUint64(b[(2+g)*pageSize+8*i:], g*gigabyte+i*largePage|largeEntry)
+			le.PutUint64(b[pd+g*pageSize+8*i:], g*gigabyte+i*largePage|largeEntry)
 		}
 	}
 	return b

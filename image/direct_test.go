@@ -119,12 +119,16 @@ func firstDifference(a, b []byte) int {
 
 // TestELFTables walks the page tables: 4 GiB, each address itself.
 func TestELFTables(t *testing.T) {
-	const at = 0x1FA000
+	const at = tablesStart
 	b := identityTables(at)
 	table := func(pa uint64) []byte { return b[pa-at : pa-at+pageSize] }
 	const address = 1<<52 - pageSize
 	for va := uint64(0); va < 4<<30; va += largePage {
-		pdpt := le.Uint64(table(at)[va>>39*8:]) // not present: no table
+		pml4 := le.Uint64(table(at)[va>>48*8:])
+		if pml4 != at+pageSize|3 {
+			t.Fatalf("%#x: %#x", va, pml4)
+		}
+		pdpt := le.Uint64(table(at + pageSize)[va>>39*8:])
 		pd := le.Uint64(table(pdpt & address)[va>>30*8:])
 		entry := le.Uint64(table(pd & address)[va>>21&511*8:])
 		if pdpt&3 != 3 || pd&3 != 3 || entry != va|0x83 {
