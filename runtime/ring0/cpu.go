@@ -131,7 +131,7 @@ func (c *CPU) Setup(fault, fatal uintptr) {
 	c.tss[13] = 104 << 16 // no I/O permission map
 
 	vectors := uint64(trapVectorsPC())
-	for v := uint64(0); v < NumVectors; v++ {
+	for v := uint64(0); v < allVectors; v++ {
 		ist := uint64(2)
 		switch {
 		case v >= FirstInterrupt:
@@ -139,7 +139,11 @@ func (c *CPU) Setup(fault, fatal uintptr) {
 		case v == VecDoubleFlt || v == VecNMI || v == VecMachine:
 			ist = 3
 		}
-		pc := vectors + 16*v
+		stub := v
+		if v >= NumVectors {
+			stub = VecStray
+		}
+		pc := vectors + 16*stub
 		gate := (*[2]uint64)(unsafe.Add(unsafe.Pointer(&c.idt), 16*v))
 		gate[0] = pc&0xffff | SelCode<<16 | ist<<32 | 0x8e<<40 | (pc>>16&0xffff)<<48
 		gate[1] = pc >> 32

@@ -33,6 +33,11 @@ const (
 	FirstInterrupt = 32
 	NumVectors     = 64
 
+	// VecStray is the vector in a Frame of an interrupt behind NumVectors. Nobody
+	// asked for one, but a kernel that started us by kexec may have left it pending.
+	VecStray   = NumVectors - 2
+	allVectors = 256
+
 	// VecSyscall marks a frame that came by SYSCALL: it returns by a jump.
 	// A handler that changes the frame's RIP, RSP or flags sets the vector
 	// to VecResume, and the whole frame is restored by IRETQ.
@@ -65,5 +70,5 @@ type CPU struct {
 	gdt [5]uint64
 	_   uint64
 	tss [14]uint64 // 104 bytes and the I/O map's limit, shifted so that its 64-bit fields lie aligned
-	idt [NumVectors][2]uint64
+	idt [allVectors][2]uint64
 }
