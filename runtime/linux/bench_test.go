@@ -28,7 +28,7 @@ func (readySocket) Close() error        { return nil }
 var inHeap []byte
 
 func readySocketFD(tb testing.TB) uintptr {
-	d := newStream(newSocket(readySocket{}, unix.AF_INET, unix.SOCK_STREAM, 0), syscall.O_RDWR|syscall.O_NONBLOCK)
+	d := newStream(newSocket(&inet{readySocket{}, unix.AF_INET, unix.SOCK_STREAM}, unix.AF_INET, unix.SOCK_STREAM, 0), syscall.O_RDWR|syscall.O_NONBLOCK)
 	fd, e := installNew(d, true)
 	if e != 0 {
 		tb.Fatal(e)

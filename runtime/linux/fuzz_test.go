@@ -43,12 +43,12 @@ func FuzzSockaddr(f *testing.F) {
 	f.Add(sockaddrOf(80), true, true, 0)
 	f.Add(append([]byte{unix.AF_INET6, 0, 1, 2}, make([]byte, 24)...), false, false, 1)
 	f.Fuzz(func(t *testing.T, raw []byte, v4, stream bool, u int) {
-		s := &socket{domain: syscall.AF_INET6, typ: syscall.SOCK_DGRAM}
+		domain, typ := syscall.AF_INET6, syscall.SOCK_DGRAM
 		if v4 {
-			s.domain = syscall.AF_INET
+			domain = syscall.AF_INET
 		}
 		if stream {
-			s.typ = syscall.SOCK_STREAM
+			typ = syscall.SOCK_STREAM
 		}
 		raw = append(raw, 0)
 		inHeap = raw
@@ -56,11 +56,11 @@ func FuzzSockaddr(f *testing.F) {
 		if e != 0 {
 			return
 		}
-		addr, e := a.addrPort(s, use(u&3))
+		addr, e := a.addrPort(domain, typ, use(u&3))
 		if e != 0 {
 			return
 		}
-		if _, n := encodeSockaddr(s.domain, addr); n > sockaddrIn6 || !addr.IsValid() {
+		if _, n := encodeSockaddr(domain, addr); n > sockaddrIn6 || !addr.IsValid() {
 			t.Errorf("% x: %v, %d bytes", raw, addr, n)
 		}
 	})

@@ -4,7 +4,6 @@
 package linux
 
 import (
-	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -36,51 +35,50 @@ func sysSendto(c *call) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	var to netip.AddrPort
+	var to address
 	if at := c.ptr(4); !at.isNil() {
 		if to, e = destination(s, at, c.int32Arg(5)); e != 0 {
 			return 0, e
 		}
 	}
-	return send(d, s, b, c.int32Arg(3), to)
+	return send(d, s, b, c.int32Arg(3), to, nil)
 }
 
-// destination reads the address of a message. A stream has only one, whatever is given.
-func destination(s *socket, at ref, length int) (netip.AddrPort, syscall.Errno) {
+// destination reads the address of a message.
+func destination(s *socket, at ref, length int) (address, syscall.Errno) {
 	a, e := loadSockaddr(at, length)
-	if e != 0 || s.typ == syscall.SOCK_STREAM || length == 0 {
-		return netip.AddrPort{}, e
+	if e != 0 {
+		return address{}, e
 	}
-	to, e := a.addrPort(s, forSend)
-	if e == 0 && to.Port() == 0 {
-		e = syscall.EINVAL
-	}
-	return to, e
+	return s.destination(&a)
 }
 
 // send sends one buffer: a datagram, or as much of a stream as there is room for (all of it when blocking).
-func send(d *description, s *socket, b []byte, flags int, to netip.AddrPort) (int, syscall.Errno) {
+func send(d *description, s *socket, b []byte, flags int, to address, ctl *control) (int, syscall.Errno) {
 	if flags&unix.MSG_OOB != 0 || flags&unix.MSG_FASTOPEN != 0 {
 		return 0, syscall.EOPNOTSUPP
 	}
 	nonblock := flags&unix.MSG_DONTWAIT != 0 || d.nonblock()
-	if s.typ == syscall.SOCK_STREAM || !to.IsValid() {
+	if ctl == nil && !to.given() {
 		n, err := d.writeStream(b, nonblock)
 		return n, errnoOf(err)
 	}
-	n, err := s.Send(b, to)
+	n, err := s.send(b, to, ctl)
 	if err == syscall.EAGAIN {
 		d.settle()
 		if !nonblock {
-			n, err = sendBlocking(d, s, b, to)
+			n, err = sendBlocking(d, s, b, to, ctl)
 		}
 	}
-	return clamp(n, b), errnoOf(err)
+	if err == nil && n < len(b) && s.typ == syscall.SOCK_STREAM && !nonblock {
+		n, err = d.writeAll(b, n)
+	}
+	return n, errnoOf(err)
 }
 
-func sendBlocking(d *description, s *socket, b []byte, to netip.AddrPort) (int, error) {
+func sendBlocking(d *description, s *socket, b []byte, to address, ctl *control) (int, error) {
 	_, timeout := s.timeouts()
-	return d.block(timeout, func() (int, error) { return s.Send(b, to) })
+	return d.block(timeout, func() (int, error) { return s.send(b, to, ctl) })
 }
 
 func sysRecvfrom(c *call) (int, syscall.Errno) {
@@ -98,6 +96,7 @@ func sysRecvfrom(c *call) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
+	m.ctl.release()
 	at.done(b[:min(m.n, len(b))])
 	if nameAt := c.ptr(4); !nameAt.isNil() {
 		e = storeSource(s, m.from, nameAt, c.ptr(5))
@@ -105,9 +104,9 @@ func sysRecvfrom(c *call) (int, syscall.Errno) {
 	return m.n, e
 }
 
-// storeSource writes where a message came from: nowhere in particular, for a stream.
-func storeSource(s *socket, from netip.AddrPort, at, lenAt ref) syscall.Errno {
-	if s.typ == syscall.SOCK_STREAM || !from.IsValid() {
+// storeSource writes where a message came from, if it came from an address.
+func storeSource(s *socket, from address, at, lenAt ref) syscall.Errno {
+	if !from.given() {
 		if _, e := lenAt.loadU32(); e != 0 {
 			return e
 		}
@@ -116,61 +115,31 @@ func storeSource(s *socket, from netip.AddrPort, at, lenAt ref) syscall.Errno {
 	return storeSockaddr(at, lenAt, s.domain, from)
 }
 
-// received is what came in: n may be more than fitted, when the caller asked for that (MSG_TRUNC).
-type received struct {
-	n         int
-	from      netip.AddrPort
-	truncated bool
-}
-
 // receive takes one datagram, or what is there of a stream.
 func receive(d *description, s *socket, b []byte, flags int) (received, syscall.Errno) {
-	switch {
-	case flags&unix.MSG_ERRQUEUE != 0:
-		return received{}, syscall.EAGAIN // kept by nobody
-	case flags&unix.MSG_OOB != 0 && s.typ == syscall.SOCK_STREAM:
-		return received{}, syscall.EINVAL // none waiting
-	case flags&unix.MSG_OOB != 0:
-		return received{}, syscall.EOPNOTSUPP
-	}
-	if s.typ == syscall.SOCK_STREAM && len(b) == 0 {
-		return received{}, 0
-	}
-	into := b
-	wholeLength := flags&unix.MSG_TRUNC != 0
-	if wholeLength && s.typ == syscall.SOCK_DGRAM && len(b) < maxDatagram {
-		into = make([]byte, maxDatagram)
-	} else if wholeLength && s.typ == syscall.SOCK_STREAM {
-		into = make([]byte, min(len(b), maxDatagram)) // taken and thrown away
-	}
-	m, err := receiveInto(d, s, into, flags)
-	if err == nil && wholeLength && s.typ == syscall.SOCK_DGRAM {
-		m.truncated = m.n > len(b)
-		copy(b, into[:m.n])
-	}
-	if err == nil && flags&unix.MSG_WAITALL != 0 && flags&unix.MSG_PEEK == 0 && s.typ == syscall.SOCK_STREAM {
-		m.n += receiveRest(d, s, into[m.n:], flags)
+	m, err := receiveOnce(d, s, b, flags)
+	all := flags&unix.MSG_WAITALL != 0 && flags&unix.MSG_PEEK == 0 && s.typ == syscall.SOCK_STREAM
+	if err == nil && all && m.n > 0 && m.ctl == nil {
+		m.n += receiveRest(d, s, b[m.n:], flags)
 	}
 	return m, errnoOf(err)
 }
 
-func receiveInto(d *description, s *socket, b []byte, flags int) (m received, err error) {
-	peek := flags&unix.MSG_PEEK != 0
-	m.n, m.from, m.truncated, err = s.Recv(b, peek)
-	if err == syscall.EAGAIN {
+func receiveOnce(d *description, s *socket, b []byte, flags int) (received, error) {
+	m, err := s.recv(b, flags)
+	if err == syscall.EAGAIN && flags&unix.MSG_ERRQUEUE == 0 {
 		d.settle()
 		if flags&unix.MSG_DONTWAIT == 0 && !d.nonblock() {
-			m, err = receiveBlocking(d, s, b, peek)
+			return receiveBlocking(d, s, b, flags)
 		}
 	}
-	m.n = clamp(m.n, b)
 	return m, err
 }
 
-func receiveBlocking(d *description, s *socket, b []byte, peek bool) (m received, err error) {
+func receiveBlocking(d *description, s *socket, b []byte, flags int) (m received, err error) {
 	timeout, _ := s.timeouts()
 	_, err = d.block(timeout, func() (n int, err error) {
-		m.n, m.from, m.truncated, err = s.Recv(b, peek)
+		m, err = s.recv(b, flags)
 		return m.n, err
 	})
 	return m, err
@@ -179,7 +148,8 @@ func receiveBlocking(d *description, s *socket, b []byte, peek bool) (m received
 // receiveRest goes on until b is full, the stream ends or an error comes, which the next call will meet.
 func receiveRest(d *description, s *socket, b []byte, flags int) (total int) {
 	for len(b) > 0 {
-		m, err := receiveInto(d, s, b, flags)
+		m, err := receiveOnce(d, s, b, flags)
+		m.ctl.release()
 		if err != nil || m.n == 0 {
 			break
 		}
@@ -193,6 +163,7 @@ func receiveRest(d *description, s *socket, b []byte, flags int) (total int) {
 func recvVectors(d *description, s *socket, vs []vector, flags int, m *received) (int, syscall.Errno) {
 	if m == nil {
 		m = new(received)
+		defer func() { m.ctl.release() }()
 	}
 	if len(vs) == 1 {
 		b, e := vs[0].base.out(vs[0].n)
@@ -221,6 +192,7 @@ type msghdr struct {
 	name       ref
 	nameLen    int
 	vectors    []vector
+	control    ref
 	controlLen uint64
 }
 
@@ -233,6 +205,7 @@ func loadMsghdr(at ref) (m msghdr, e syscall.Errno) {
 	m.name = at.add(msghdrName).loadPtr()
 	nameLen, _ := at.add(msghdrNameLen).loadU32()
 	count, _ := at.add(msghdrIovLen).loadU64()
+	m.control = at.add(msghdrControl).loadPtr()
 	m.controlLen, _ = at.add(msghdrControlLen).loadU64()
 	switch {
 	case int32(nameLen) < 0:
@@ -261,10 +234,20 @@ func sendMessage(d *description, s *socket, at ref, flags int) (int, syscall.Err
 	if e != 0 {
 		return 0, e
 	}
-	if m.controlLen != 0 {
-		return 0, syscall.EINVAL // no control message is served; to ignore one could send from a wrong address
+	ctl, e := loadControl(s, m.control, m.controlLen)
+	if e != 0 {
+		return 0, e
 	}
-	var to netip.AddrPort
+	n, e := sendParts(d, s, &m, flags, ctl)
+	if e != 0 {
+		ctl.release()
+	}
+	return n, e
+}
+
+// sendParts sends what a struct msghdr names, and ctl with it.
+func sendParts(d *description, s *socket, m *msghdr, flags int, ctl *control) (_ int, e syscall.Errno) {
+	var to address
 	if m.nameLen != 0 {
 		if to, e = destination(s, m.name, min(m.nameLen, sockaddrMax)); e != 0 {
 			return 0, e
@@ -275,31 +258,36 @@ func sendMessage(d *description, s *socket, at ref, flags int) (int, syscall.Err
 		if e != 0 {
 			return 0, e
 		}
-		return send(d, s, b, flags, to)
+		return send(d, s, b, flags, to, ctl)
 	}
 	if s.typ == syscall.SOCK_STREAM && !mustBeWhole(s, m.vectors) {
-		return sendVectors(d, s, m.vectors, flags)
+		return sendVectors(d, s, m.vectors, flags, to, ctl)
 	}
 	b, e := gather(m.vectors)
 	if e != 0 {
 		return 0, e
 	}
-	return send(d, s, b, flags, to)
+	return send(d, s, b, flags, to, ctl)
 }
 
-// sendVectors sends the pieces of a stream one after the other.
-func sendVectors(d *description, s *socket, vs []vector, flags int) (int, syscall.Errno) {
+// sendVectors sends the pieces of a stream one after the other, and ctl with the first.
+func sendVectors(d *description, s *socket, vs []vector, flags int, to address, ctl *control) (int, syscall.Errno) {
 	if e := checkVectors(vs, false); e != 0 {
 		return 0, e
 	}
 	total := 0
 	for _, v := range vs {
+		if v.n == 0 {
+			continue
+		}
 		b, e := v.base.in(v.n)
 		n := 0
 		if e == 0 {
-			n, e = send(d, s, b, flags, netip.AddrPort{})
+			n, e = send(d, s, b, flags, to, ctl)
 		}
-		total += n
+		if total += n; n > 0 {
+			ctl = nil
+		}
 		if e != 0 && total == 0 {
 			return 0, e
 		}
@@ -329,6 +317,7 @@ func receiveMessage(d *description, s *socket, at ref, flags int) (int, syscall.
 	}
 	var got received
 	n, e := recvVectors(d, s, m.vectors, flags, &got)
+	defer func() { got.ctl.release() }()
 	if e != 0 {
 		return 0, e
 	}
@@ -341,8 +330,15 @@ func receiveMessage(d *description, s *socket, at ref, flags int) (int, syscall.
 	if got.truncated {
 		out |= unix.MSG_TRUNC
 	}
+	used, cut, e := storeControl(got.ctl, m.control, m.controlLen, flags&unix.MSG_CMSG_CLOEXEC != 0)
+	if cut {
+		out |= unix.MSG_CTRUNC
+	}
 	at.add(msghdrFlags).storeU32(out)
-	at.add(msghdrControlLen).storeU64(0)
+	at.add(msghdrControlLen).storeU64(used)
+	if e != 0 {
+		return 0, e
+	}
 	return n, 0
 }
 

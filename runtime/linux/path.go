@@ -284,6 +284,8 @@ func openFile(n *inode, flags uint32) (File, syscall.Errno) {
 	case n.open != nil:
 		f, err := n.open()
 		return f, errnoOf(err)
+	case n.mode&syscall.S_IFMT == syscall.S_IFSOCK:
+		return nil, syscall.ENXIO
 	}
 	return nil, 0
 }

@@ -53,19 +53,24 @@ func sysPipe(c *call, flags uint32) (int, syscall.Errno) {
 	cloexec, status := flags&syscall.O_CLOEXEC != 0, flags&syscall.O_NONBLOCK
 	r := newStream(&pipeEnd{p, false}, syscall.O_RDONLY|status)
 	w := newStream(&pipeEnd{p, true}, syscall.O_WRONLY|status)
-	rfd, e := installNew(r, cloexec)
+	return installPair(at, r, w, cloexec)
+}
+
+// installPair gives both descriptions descriptors and writes them to at. It takes over the references.
+func installPair(at ref, first, second *description, cloexec bool) (int, syscall.Errno) {
+	fd0, e := installNew(first, cloexec)
 	if e != 0 {
-		w.put()
+		second.put()
 		return 0, e
 	}
-	wfd, e := installNew(w, cloexec)
+	fd1, e := installNew(second, cloexec)
 	if e != 0 {
-		closeFD(rfd)
+		closeFD(fd0)
 		return 0, e
 	}
 	var b [8]byte
-	le.PutUint32(b[:], uint32(rfd))
-	le.PutUint32(b[4:], uint32(wfd))
+	le.PutUint32(b[:], uint32(fd0))
+	le.PutUint32(b[4:], uint32(fd1))
 	return 0, at.copyOut(b[:])
 }
 

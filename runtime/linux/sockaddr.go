@@ -52,15 +52,15 @@ const (
 	forSend
 )
 
-// addrPort is the address for a socket of the domain.
-func (a *sockaddr) addrPort(s *socket, u use) (netip.AddrPort, syscall.Errno) {
-	if s.domain == syscall.AF_INET {
+// addrPort is the address for a socket of the domain and type.
+func (a *sockaddr) addrPort(domain, typ int, u use) (netip.AddrPort, syscall.Errno) {
+	if domain == syscall.AF_INET {
 		return a.in(u)
 	}
 	if a.length < 2 {
 		return netip.AddrPort{}, syscall.EINVAL
 	}
-	if a.family == syscall.AF_INET && u != forBind && s.typ == syscall.SOCK_DGRAM {
+	if a.family == syscall.AF_INET && u != forBind && typ == syscall.SOCK_DGRAM {
 		return a.in(u)
 	}
 	if a.length < sockaddrIn6Min {
@@ -113,7 +113,7 @@ func encodeSockaddr(domain int, a netip.AddrPort) (b [sockaddrIn6]byte, n int) {
 }
 
 // storeSockaddr writes an address to at as far as there is room, and its whole length to lenAt.
-func storeSockaddr(at, lenAt ref, domain int, a netip.AddrPort) syscall.Errno {
+func storeSockaddr(at, lenAt ref, domain int, a address) syscall.Errno {
 	room, e := lenAt.loadU32()
 	switch {
 	case e != 0:
@@ -121,9 +121,13 @@ func storeSockaddr(at, lenAt ref, domain int, a netip.AddrPort) syscall.Errno {
 	case int32(room) < 0:
 		return syscall.EINVAL
 	}
-	b, n := encodeSockaddr(domain, a)
-	if e := at.copyOut(b[:min(n, int(room))]); e != 0 {
+	b := []byte(a.raw)
+	if a.raw == "" {
+		in, n := encodeSockaddr(domain, a.ip)
+		b = in[:n]
+	}
+	if e := at.copyOut(b[:min(len(b), int(room))]); e != 0 {
 		return e
 	}
-	return lenAt.storeU32(uint32(n))
+	return lenAt.storeU32(uint32(len(b)))
 }

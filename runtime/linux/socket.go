@@ -4,7 +4,6 @@
 package linux
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,9 +17,9 @@ var network atomic.Pointer[Network]
 // RegisterNetwork sets the stack that new sockets come from. Before that there are none: EAFNOSUPPORT.
 func RegisterNetwork(n Network) { network.Store(&n) }
 
-// socket is a Socket as a stream of the descriptor table.
+// socket is an endpoint as a stream of the descriptor table.
 type socket struct {
-	Socket
+	endpoint
 	domain, typ, proto int
 	ino                uint64
 	made               time.Time
@@ -28,37 +27,21 @@ type socket struct {
 	rcvTimeo, sndTimeo atomic.Int64 // nanoseconds; 0 is for ever
 }
 
-func newSocket(s Socket, domain, typ, proto int) *socket {
-	return &socket{Socket: s, domain: domain, typ: typ, proto: proto, ino: nextIno(), made: time.Now()}
+func newSocket(ep endpoint, domain, typ, proto int) *socket {
+	return &socket{endpoint: ep, domain: domain, typ: typ, proto: proto, ino: nextIno(), made: time.Now()}
 }
 
 func (s *socket) read(p []byte) (int, error) {
-	n, _, _, err := s.Recv(p, false)
-	return clamp(n, p), err
+	m, err := s.recv(p, 0)
+	m.ctl.release()
+	return m.n, err
 }
 
-func (s *socket) write(p []byte) (int, error) {
-	if len(p) == 0 && s.typ == syscall.SOCK_STREAM {
-		return 0, nil
-	}
-	n, err := s.Send(p, netip.AddrPort{})
-	return clamp(n, p), err
-}
-
-func (s *socket) ready() uint32               { return s.Ready() }
-func (s *socket) notify(f func(ready uint32)) { s.Notify(f) }
-func (s *socket) close()                      { s.Close() }
+func (s *socket) write(p []byte) (int, error) { return s.send(p, address{}, nil) }
 
 func (s *socket) stat() stat {
 	const sockDev = 4
 	return stat{dev: sockDev, ino: s.ino, nlink: 1, mode: syscall.S_IFSOCK | 0o777, atime: s.made, mtime: s.made, ctime: s.made}
-}
-
-func (s *socket) buffered() (in, out int) {
-	if b, ok := s.Socket.(SocketBuffered); ok {
-		return b.Buffered()
-	}
-	return 0, 0
 }
 
 func (s *socket) timeouts() (read, write time.Duration) {
@@ -102,36 +85,77 @@ func sysSocket(c *call) (int, syscall.Errno) {
 	case typ >= maxSockType:
 		return 0, syscall.EINVAL
 	}
+	ep, typ, proto, e := newEndpoint(domain, typ, proto)
+	if e != 0 {
+		return 0, e
+	}
+	d := newStream(newSocket(ep, domain, typ, proto), syscall.O_RDWR|uint32(flags&syscall.SOCK_NONBLOCK))
+	return installNew(d, flags&syscall.SOCK_CLOEXEC != 0)
+}
+
+// newEndpoint makes a socket of a family. It returns the type and protocol that the socket then has.
+func newEndpoint(domain, typ, proto int) (endpoint, int, int, syscall.Errno) {
+	switch domain {
+	case syscall.AF_UNIX:
+		return newUnix(typ, proto)
+	case syscall.AF_INET, syscall.AF_INET6:
+		return newInet(domain, typ, proto)
+	}
+	return nil, 0, 0, syscall.EAFNOSUPPORT
+}
+
+func newInet(domain, typ, proto int) (endpoint, int, int, syscall.Errno) {
 	net := network.Load()
 	switch {
-	case domain != syscall.AF_INET && domain != syscall.AF_INET6 || net == nil:
-		return 0, syscall.EAFNOSUPPORT
+	case net == nil:
+		return nil, 0, 0, syscall.EAFNOSUPPORT
 	case proto < 0 || proto >= 256+7: // IPPROTO_MAX is IPPROTO_MPTCP + 1
-		return 0, syscall.EINVAL
+		return nil, 0, 0, syscall.EINVAL
 	case typ == syscall.SOCK_RAW && proto == 0:
-		return 0, syscall.EPROTONOSUPPORT
+		return nil, 0, 0, syscall.EPROTONOSUPPORT
 	case typ != syscall.SOCK_STREAM && typ != syscall.SOCK_DGRAM:
-		return 0, syscall.ESOCKTNOSUPPORT
+		return nil, 0, 0, syscall.ESOCKTNOSUPPORT
 	}
 	s, err := (*net).Socket(domain, typ, proto)
 	if err != nil {
-		return 0, errnoOf(err)
+		return nil, 0, 0, errnoOf(err)
 	}
 	if proto == 0 {
 		if proto = syscall.IPPROTO_TCP; typ == syscall.SOCK_DGRAM {
 			proto = syscall.IPPROTO_UDP
 		}
 	}
-	d := newStream(newSocket(s, domain, typ, proto), syscall.O_RDWR|uint32(flags&syscall.SOCK_NONBLOCK))
-	return installNew(d, flags&syscall.SOCK_CLOEXEC != 0)
+	return &inet{s, domain, typ}, typ, proto, 0
 }
 
 func sysSocketpair(c *call) (int, syscall.Errno) {
-	switch c.int32Arg(0) {
-	case syscall.AF_INET, syscall.AF_INET6:
+	domain, typ, proto, at := c.int32Arg(0), c.int32Arg(1)&^sockFlags, c.int32Arg(2), c.ptr(3)
+	flags := c.int32Arg(1) & sockFlags
+	switch {
+	case typ&^0xf != 0:
+		return 0, syscall.EINVAL
+	case !at.valid(8, true):
+		return 0, syscall.EFAULT
+	case domain < 0 || domain >= maxFamily:
+		return 0, syscall.EAFNOSUPPORT
+	case typ >= maxSockType:
+		return 0, syscall.EINVAL
+	}
+	if domain != syscall.AF_UNIX { // no other family has pairs, but it says first what else is wrong
+		ep, _, _, e := newEndpoint(domain, typ, proto)
+		if e != 0 {
+			return 0, e
+		}
+		ep.close()
 		return 0, syscall.EOPNOTSUPP
 	}
-	return 0, syscall.EAFNOSUPPORT
+	a, b, typ, e := newUnixPair(typ, proto)
+	if e != 0 {
+		return 0, e
+	}
+	status, cloexec := syscall.O_RDWR|uint32(flags&syscall.SOCK_NONBLOCK), flags&syscall.SOCK_CLOEXEC != 0
+	da, db := newStream(newSocket(a, domain, typ, 0), status), newStream(newSocket(b, domain, typ, 0), status)
+	return installPair(at, da, db, cloexec)
 }
 
 func sysBind(c *call) (int, syscall.Errno) {
@@ -144,11 +168,7 @@ func sysBind(c *call) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	addr, e := a.addrPort(s, forBind)
-	if e != 0 {
-		return 0, e
-	}
-	return 0, errnoOf(s.Bind(addr))
+	return 0, errnoOf(s.bind(&a))
 }
 
 func sysListen(c *call) (int, syscall.Errno) {
@@ -157,14 +177,11 @@ func sysListen(c *call) (int, syscall.Errno) {
 		return 0, e
 	}
 	defer d.put()
-	if s.typ != syscall.SOCK_STREAM {
-		return 0, syscall.EOPNOTSUPP
-	}
 	backlog := uint32(c.arg[1])
 	if backlog > maxBacklog {
 		backlog = maxBacklog
 	}
-	e = errnoOf(s.Listen(int(backlog)))
+	e = errnoOf(s.listen(int(backlog)))
 	if e == 0 {
 		s.listening.Store(true)
 		d.settle()
@@ -181,7 +198,7 @@ func sysAccept(c *call, flags int) (int, syscall.Errno) {
 	switch {
 	case flags&^sockFlags != 0:
 		return 0, syscall.EINVAL
-	case s.typ != syscall.SOCK_STREAM:
+	case s.typ != syscall.SOCK_STREAM && s.typ != syscall.SOCK_SEQPACKET:
 		return 0, syscall.EOPNOTSUPP
 	case !s.listening.Load():
 		return 0, syscall.EINVAL
@@ -208,8 +225,8 @@ func sysAccept(c *call, flags int) (int, syscall.Errno) {
 	return fd, 0
 }
 
-func acceptConn(d *description, s *socket) (Socket, netip.AddrPort, error) {
-	conn, from, err := s.Accept()
+func acceptConn(d *description, s *socket) (endpoint, address, error) {
+	conn, from, err := s.accept()
 	if err != syscall.EAGAIN {
 		return conn, from, err
 	}
@@ -219,7 +236,7 @@ func acceptConn(d *description, s *socket) (Socket, netip.AddrPort, error) {
 	}
 	timeout, _ := s.timeouts()
 	_, err = d.block(timeout, func() (int, error) {
-		conn, from, err = s.Accept()
+		conn, from, err = s.accept()
 		return 0, err
 	})
 	return conn, from, err
@@ -232,34 +249,30 @@ func sysConnect(c *call) (int, syscall.Errno) {
 	}
 	defer d.put()
 	a, e := loadSockaddr(c.ptr(1), c.int32Arg(2))
-	switch {
-	case e != 0:
-		return 0, e
-	case a.length < 2:
-		return 0, syscall.EINVAL
-	case a.family == syscall.AF_UNSPEC:
-		return 0, errnoOf(s.Connect(netip.AddrPort{}))
-	}
-	addr, e := a.addrPort(s, forConnect)
 	if e != 0 {
 		return 0, e
 	}
-	err := s.Connect(addr)
-	if d.nonblock() || err != syscall.EINPROGRESS && err != syscall.EALREADY {
-		d.settle()
-		return 0, errnoOf(err)
+	err := s.connect(&a)
+	switch {
+	case d.nonblock():
+	case err == syscall.EINPROGRESS || err == syscall.EALREADY:
+		return 0, waitConnect(d, s, &a)
+	case err == syscall.EAGAIN:
+		_, timeout := s.timeouts()
+		_, err = d.block(timeout, func() (int, error) { return 0, s.connect(&a) })
 	}
-	return 0, waitConnect(d, s, addr)
+	d.settle()
+	return 0, errnoOf(err)
 }
 
 // waitConnect waits for the end of a connection's beginning, as long as SO_SNDTIMEO allows.
-func waitConnect(d *description, s *socket, addr netip.AddrPort) syscall.Errno {
+func waitConnect(d *description, s *socket, a *sockaddr) syscall.Errno {
 	_, timeout := s.timeouts()
 	_, err := d.block(timeout, func() (int, error) {
-		if s.Ready()&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+		if s.ready()&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
 			return 0, syscall.EAGAIN
 		}
-		pending, err := s.GetOpt(syscall.SOL_SOCKET, syscall.SO_ERROR)
+		pending, err := s.option(syscall.SOL_SOCKET, syscall.SO_ERROR)
 		if err == nil && pending != 0 {
 			err = syscall.Errno(pending)
 		}
@@ -268,7 +281,7 @@ func waitConnect(d *description, s *socket, addr netip.AddrPort) syscall.Errno {
 	switch err {
 	case nil:
 		// Asked once more, the socket reports its success; only then is it through with connecting.
-		if err = s.Connect(addr); err == syscall.EISCONN {
+		if err = s.connect(a); err == syscall.EISCONN {
 			err = nil
 		}
 	case syscall.EAGAIN:
@@ -285,10 +298,10 @@ func sysSockname(c *call) (int, syscall.Errno) {
 		return 0, e
 	}
 	defer d.put()
-	addr := s.LocalAddr()
+	addr := s.localAddr()
 	if c.nr == unix.SYS_GETPEERNAME {
 		var err error
-		if addr, err = s.RemoteAddr(); err != nil {
+		if addr, err = s.remoteAddr(); err != nil {
 			return 0, errnoOf(err)
 		}
 	}
@@ -305,5 +318,5 @@ func sysShutdown(c *call) (int, syscall.Errno) {
 	if how < syscall.SHUT_RD || how > syscall.SHUT_RDWR {
 		return 0, syscall.EINVAL
 	}
-	return 0, errnoOf(s.Shutdown(how))
+	return 0, errnoOf(s.shutdown(how))
 }

@@ -53,7 +53,7 @@ func sysSetsockopt(c *call) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	return 0, errnoOf(s.SetOpt(level, name, value))
+	return 0, errnoOf(s.setOption(level, name, value))
 }
 
 // isStructOption says whether the option's value is no number, so that Socket cannot carry it.
@@ -116,7 +116,7 @@ func setLinger(s *socket, at ref, length int) syscall.Errno {
 	if le.Uint32(b[:]) != 0 {
 		seconds = int(min(le.Uint32(b[4:]), 1<<30))
 	}
-	return errnoOf(s.SetOpt(syscall.SOL_SOCKET, syscall.SO_LINGER, seconds))
+	return errnoOf(s.setOption(syscall.SOL_SOCKET, syscall.SO_LINGER, seconds))
 }
 
 func sysGetsockopt(c *call) (int, syscall.Errno) {
@@ -134,7 +134,7 @@ func sysGetsockopt(c *call) (int, syscall.Errno) {
 		return 0, syscall.EINVAL
 	}
 	var b [16]byte
-	n, e := s.option(b[:], level, name)
+	n, e := s.optionBytes(b[:], level, name)
 	if e != 0 {
 		return 0, e
 	}
@@ -147,11 +147,18 @@ func sysGetsockopt(c *call) (int, syscall.Errno) {
 	return 0, at.copyOut(b[:n])
 }
 
-// option puts an option's value into b and returns its size in bytes.
-func (s *socket) option(b []byte, level, name int) (int, syscall.Errno) {
+// optionBytes puts an option's value into b and returns its size in bytes.
+func (s *socket) optionBytes(b []byte, level, name int) (int, syscall.Errno) {
 	if keep := s.timeoutOption(level, name); keep != nil {
 		putTimeval(b, time.Duration(keep.Load()))
 		return 16, 0
+	}
+	if level == syscall.SOL_SOCKET && name == unix.SO_PEERCRED {
+		who := nobody
+		if u, ok := s.endpoint.(*unixSocket); ok {
+			who = u.peerCred()
+		}
+		return copy(b, who[:]), 0
 	}
 	if isStructOption(level, name) {
 		return 0, syscall.ENOPROTOOPT
@@ -187,5 +194,5 @@ func (s *socket) intValue(level, name int) (int, error) {
 			return 0, nil
 		}
 	}
-	return s.GetOpt(level, name)
+	return s.option(level, name)
 }

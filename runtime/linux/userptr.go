@@ -116,9 +116,12 @@ func (r ref) vectors(count int) ([]vector, syscall.Errno) {
 	return vs, 0
 }
 
+// maxGather is more than any datagram has, in bytes.
+const maxGather = 1 << 20
+
 // gather copies all of vs into one slice, as long as a datagram may be.
 func gather(vs []vector) ([]byte, syscall.Errno) {
-	if vectorsLen(vs) > maxDatagram {
+	if vectorsLen(vs) > maxGather {
 		return nil, syscall.EMSGSIZE
 	}
 	b := make([]byte, 0, vectorsLen(vs))

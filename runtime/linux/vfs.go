@@ -44,7 +44,8 @@ type inode struct {
 	list func() map[string]*inode // a directory that is generated
 	cons bool                     // opens as a descriptor of the console
 
-	opens atomic.Int32 // descriptions that hold it
+	opens atomic.Int32               // descriptions that hold it
+	sock  atomic.Pointer[unixSocket] // bound to this name
 
 	timeMu              sync.Mutex // innermost of all
 	atime, mtime, ctime time.Time  // guarded by timeMu
