@@ -58,6 +58,9 @@ var privileges = []struct {
 // features are what leaf 0x40000003 announces.
 type features struct{ eax, ebx, edx uint32 }
 
+// directTimers says whether timers may interrupt by a vector of their own.
+func (f features) directTimers() bool { return f.edx&tlfs.FeatureDirectSyntheticTmrs != 0 }
+
 // missing says whether a register needs a bit that the guest has not.
 func (f features) missing(msr uint32) bool {
 	for _, p := range privileges {

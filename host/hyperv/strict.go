@@ -26,7 +26,18 @@ func (p *Partition) filter(enforced bool) error {
 			ranges = append(ranges, kvm.MSRRange{First: r.first, Count: r.count, Read: true, Write: true})
 		}
 	}
+	if !enforced && !p.features.missing(tlfs.MSRStimer0Config) && !p.features.directTimers() {
+		for n := range uint32(tlfs.StimerCount) {
+			ranges = append(ranges, kvm.MSRRange{First: tlfs.MSRStimer0Config + 2*n, Count: 1, Write: true})
+		}
+	}
 	return p.vm.KVM.FilterMSRs(ranges)
+}
+
+// isTimerConfig tells the configuration registers of timers from their counts.
+func isTimerConfig(msr uint32) bool {
+	n := msr - tlfs.MSRStimer0Config
+	return n < 2*tlfs.StimerCount && n%2 == 0
 }
 
 // isSynthetic tells the hypervisor's registers from the processor's.
@@ -44,6 +55,9 @@ func (p *Partition) MSR(c *vmm.VCPU, a kvm.MSRAccess) (data uint64, ok bool) {
 	switch {
 	case p.features.missing(a.Index):
 		p.report(RuleMSRPrivilege, "%s %#x", what, a.Index)
+		return 0, false
+	case isTimerConfig(a.Index) && a.Write && a.Data&tlfs.StimerDirect != 0 && !p.features.directTimers():
+		p.report(RuleMSRPrivilege, "%s %#x, direct mode, value %#x", what, a.Index, a.Data)
 		return 0, false
 	case a.Index-tlfs.MSRSINT0 < tlfs.SINTCount && a.Write:
 		if !p.synics[c.Index].checkSINT(a.Index-tlfs.MSRSINT0, a.Data) {
