@@ -5,6 +5,8 @@ package storvsp
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,13 +25,13 @@ type session struct {
 
 	jobs    chan job
 	workers sync.WaitGroup
-	active  sync.WaitGroup // requests under way
 }
 
 // job is one EXECUTE_SRB.
 type job struct {
 	transaction uint64
-	size        int // bytes of the request packet: the answer has as many
+	ended       chan struct{} // closed when the request is answered
+	size        int           // bytes of the request packet: the answer has as many
 	request     vstor.Request
 	buffer      vmbus.Buffer // the guest's data buffer
 }
@@ -72,7 +74,9 @@ func (s *session) packet(ctx context.Context, p vmbus.Packet) error {
 		return s.execute(ctx, p, v, size)
 	case vstor.OpResetLUN, vstor.OpResetAdapter, vstor.OpResetBus:
 		if s.state == ready {
-			s.active.Wait() // nothing of before the reset happens after it
+			if err := s.c.settle(ctx); err != nil { // nothing of before the reset happens after it
+				return err
+			}
 			return s.answer(ctx, p.Transaction, size, vstor.Packet{Operation: vstor.OpCompleteIO})
 		}
 	}
@@ -110,12 +114,12 @@ func (s *session) execute(ctx context.Context, p vmbus.Packet, v vstor.Packet, s
 	if j.buffer, err = j.buffer.Slice(0, int(n)); err != nil {
 		return err
 	}
-	s.active.Add(1)
+	j.ended = s.c.begin()
 	select {
 	case s.jobs <- j:
 		return nil
 	case <-ctx.Done():
-		s.active.Done()
+		s.c.end(j.ended)
 		return context.Cause(ctx)
 	}
 }
@@ -128,8 +132,39 @@ func (s *session) work(ctx context.Context) {
 		if err := s.complete(ctx, j, r); err != nil && ctx.Err() == nil {
 			s.ch.Log().Error("storvsp: cannot complete a request", "channel", s.ch.ID(), "err", err)
 		}
-		s.active.Done()
+		s.c.end(j.ended)
 	}
+}
+
+// begin notes a request, of any channel; end its end.
+func (c *Controller) begin() chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ended := make(chan struct{})
+	c.running[ended] = struct{}{}
+	return ended
+}
+
+func (c *Controller) end(ended chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.running, ended)
+	close(ended)
+}
+
+// settle waits for the requests that are under way now, on all channels.
+func (c *Controller) settle(ctx context.Context) error {
+	c.mu.Lock()
+	running := slices.Collect(maps.Keys(c.running))
+	c.mu.Unlock()
+	for _, ended := range running {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // result is the outcome of a request.

@@ -62,6 +62,7 @@ type Controller struct {
 	fault   FaultFunc
 	version vstor.Version               // of the primary channel, once negotiated; for sub-channels
 	open    map[*vmbus.Channel]struct{} // primary channels past negotiation
+	running map[chan struct{}]struct{}  // requests, of all channels; closed at their end
 }
 
 var _ vmbus.Device = (*Controller)(nil)
@@ -83,7 +84,7 @@ func New(opt Options) (*Controller, error) {
 	if opt.MaxTransfer < 4096 || opt.MaxTransfer > largestMaxTransfer || opt.Workers < 0 || opt.SubChannels > vmbus.MaxSubChannels {
 		return nil, fmt.Errorf("storvsp: transfers of %d bytes, %d workers, %d sub-channels", opt.MaxTransfer, opt.Workers, opt.SubChannels)
 	}
-	return &Controller{opt: opt, fault: opt.Fault, disks: map[uint8]*disk{}, open: map[*vmbus.Channel]struct{}{}}, nil
+	return &Controller{opt: opt, fault: opt.Fault, disks: map[uint8]*disk{}, open: map[*vmbus.Channel]struct{}{}, running: map[chan struct{}]struct{}{}}, nil
 }
 
 // ErrLUN is returned for a LUN that is out of range, in use, or empty.
