@@ -64,6 +64,7 @@ func (o *runOptions) planKernel(memory uint64) (*kernelPlan, error) {
 	p := &kernelPlan{append: k.append}
 	var need uint64
 	var err error
+	what := "this kernel"
 	if p.kernel, p.size, need, err = checkKernel(k.kernel); err != nil {
 		return nil, fmt.Errorf("--kernel: %w", err)
 	}
@@ -74,10 +75,11 @@ func (o *runOptions) planKernel(memory uint64) (*kernelPlan, error) {
 		}
 		p.initrd = path
 		p.size += size
+		what += " and its initial RAM disk"
 		need += 2 * min(size, maxMemory) // as it lies there, and unpacked
 	}
 	if need = (need + mib - 1) &^ (mib - 1); memory < need {
-		return nil, fmt.Errorf("--memory: %s is too little for this kernel and its initial RAM disk: give it %s or more", mibText(memory), mibText(need))
+		return nil, fmt.Errorf("--memory: %s is too little for %s: give it %s or more", mibText(memory), what, mibText(need))
 	}
 	return p, nil
 }
