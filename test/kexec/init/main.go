@@ -19,12 +19,11 @@ import (
 const line = `console=ttyS0 LEVEL=debug -- one "two words"`
 
 func main() {
-	if err := start(); err != nil {
-		fmt.Println("init:", err)
-	}
+	fmt.Println("init:", start())
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF) // comes back only with an error
 }
 
+// start says why it came back.
 func start() error {
 	for dir, kind := range map[string]string{"/proc": "proc", "/sys": "sysfs", "/dev": "devtmpfs"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
