@@ -57,6 +57,7 @@ func registerProc() {
 	} {
 		RegisterText(path, text)
 	}
+	registerProcNet()
 	RegisterLink("/proc/self", "1")
 	RegisterLink("/proc/1/exe", "/init")
 	RegisterLink("/proc/1/cwd", ".") // replaced below: it has to be read each time

@@ -98,6 +98,8 @@ func newEndpoint(domain, typ, proto int) (endpoint, int, int, syscall.Errno) {
 	switch domain {
 	case syscall.AF_UNIX:
 		return newUnix(typ, proto)
+	case syscall.AF_NETLINK:
+		return newNetlink(typ, proto)
 	case syscall.AF_INET, syscall.AF_INET6:
 		return newInet(domain, typ, proto)
 	}
