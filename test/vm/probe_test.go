@@ -58,7 +58,7 @@ func TestRuntime(t *testing.T) {
 		"stacks":    {"stacks", "syscall-stacks"},
 		"scheduler": {"preempt", "timers", "clock", "nil", "channels", "signals", "cpu"},
 		"files":     {"files", "proc", "devices", "pipes"},
-		"loopback":  {"loopback", "udp", "sockets", "half-close", "deadlines"},
+		"loopback":  {"loopback", "udp", "sockets", "half-close", "deadlines", "unix", "interfaces lo 127.0.0.1/8 ::1/128 loopback"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := bootProbe(t, options{noNetwork: true}, commands...)
@@ -185,6 +185,7 @@ func TestNetwork(t *testing.T) {
 	commands := []string{
 		"dns " + gateway,
 		"dns tested.hvgo.internal",
+		"interfaces eth0 /24 broadcast",
 		fmt.Sprintf("dial %s:%d", gateway, tcp.Addr().(*net.TCPAddr).Port),
 		fmt.Sprintf("udp-to %s:%d", gateway, udp.LocalAddr().(*net.UDPAddr).Port),
 	}

@@ -36,6 +36,8 @@ var commands = map[string]func(args []string) (string, error){
 	// net.go
 	"loopback": loopback, "udp": udp, "sockets": manySockets, "half-close": halfClose, "deadlines": deadlines,
 	"dns": lookUp, "dial": dial, "udp-to": udpTo,
+	// unix.go
+	"unix": unixSockets, "interfaces": interfaces,
 	// ends.go
 	"exit": exit, "panic": panicNow, "crash": crash, "stack-overflow": overflow, "out-of-memory": outOfMemory,
 	"fatal": fatal, "sigterm": sigterm, "wait": wait,
