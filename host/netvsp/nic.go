@@ -272,7 +272,7 @@ type Stats struct {
 	ToGuest, ToGuestBytes     uint64
 	ToGuestTransfers          uint64 // VMBus packets with one or more frames
 	ToGuestRefused            uint64 // no room: the network keeps the frame
-	ToGuestDown               uint64 // dropped: no driver, or no cable
+	ToGuestDown               uint64 // dropped: no driver, no cable, or no room when a channel was closed
 	ToGuestFiltered           uint64 // dropped by the guest's packet filter
 	ToGuestBad                uint64 // dropped: too short or too long
 	ToGuestRejected           uint64 // transfers that the guest completed with an error

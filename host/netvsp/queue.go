@@ -211,7 +211,7 @@ func (s *session) add(q *queue) bool {
 }
 
 // remove takes a closed sub-channel out. Frames that wait in it go by the primary
-// channel; the transfers that it never completes are over.
+// channel, as far as there is room; the transfers that it never completes are over.
 func (s *session) remove(q *queue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,7 +227,10 @@ func (s *session) remove(q *queue) {
 	case primary == nil || primary.closed:
 		n.stats.toGuestDown.Add(uint64(len(q.frames)))
 	default:
-		primary.frames = append(primary.frames, q.frames...)
+		// No more than there is room for, or a guest could make it any number.
+		room := min(max(n.opt.Queue-len(primary.frames), 0), len(q.frames))
+		primary.frames = append(primary.frames, q.frames[:room]...)
+		n.stats.toGuestDown.Add(uint64(len(q.frames) - room))
 		primary.refused = primary.refused || q.refused
 		primary.poke()
 	}

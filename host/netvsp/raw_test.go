@@ -306,6 +306,15 @@ func TestRules(t *testing.T) {
 		}},
 		{netvsp.RuleSection, "section number", func(g *raw) { g.negotiate(true); g.call("6b000000 00000000 feffffff 10000000", packetBad) }},
 		{netvsp.RuleSection, "section size", func(g *raw) { g.negotiate(true); g.call("6b000000 00000000 00000000 01180000", packetBad) }},
+		{netvsp.RuleTransfer, "size", func(g *raw) {
+			g.negotiate(true)
+			pages, err := g.m.Guest.AllocPages(33)
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			head := g.bytes("6b000000 00000000 ffffffff 00000000 000000000000000000000000")
+			g.ch.SendGPADirect([]guest.Range{{Length: 33 * wire.PageSize, PFN: pages.PFN}}, head, 5)
+		}},
 		{netvsp.RuleCompletion, "of nothing", func(g *raw) { g.negotiate(true); g.ch.SendCompletion(99, g.bytes(packetDone)) }},
 		{netvsp.RuleCompletion, "without a status", func(g *raw) {
 			g.negotiate(true)

@@ -182,8 +182,12 @@ func (s *session) subChannels(b []byte) (completion, error) {
 	}, nil
 }
 
-// spread tells the guest to use its n channels in turn. mu is held.
+// spread tells the guest to use its n channels in turn. A guest that has not taken
+// the last such notice gets no other: it would be the same. mu is held.
 func (s *session) spread(n int) {
+	if len(s.notices) > 0 {
+		return
+	}
 	var table [nvsp.IndirectionEntries]uint32
 	for i := range table {
 		table[i] = uint32(i % n)

@@ -142,3 +142,16 @@ func TestSetRSS(t *testing.T) {
 		}
 	}
 }
+
+// A guest that closes and opens a channel, and takes no notices, costs no memory.
+func TestSpreadAgain(t *testing.T) {
+	s := newSession(&NIC{opt: Options{Queues: 2}}, nil)
+	for range 3 {
+		s.mu.Lock()
+		s.spread(2)
+		s.mu.Unlock()
+	}
+	if len(s.notices) != 1 {
+		t.Errorf("%d notices wait", len(s.notices))
+	}
+}

@@ -208,6 +208,32 @@ func TestSubChannelRules(t *testing.T) {
 	}
 }
 
+// What waits for a guest that opens and closes a channel, and takes nothing, is bounded.
+func TestSubChannelsAgain(t *testing.T) {
+	const queue = 8
+	g := newRaw(t, netvsp.Options{Queues: 2, Queue: queue}, false)
+	g.negotiate(true)
+	w := g.bus.Watch()
+	defer w.Stop()
+	sub := g.subChannels(1)[0]
+	g.spreadOver(1)
+	accepted := uint64(0)
+	for range 40 {
+		for end := time.Now().Add(20 * time.Second); g.card.Deliver(g.ipFrame("flow"), false); accepted++ {
+			if time.Now().After(end) {
+				t.Fatal("the card takes any number of frames")
+			}
+		}
+		if err := sub.ch.Close(); err != nil {
+			t.Fatal(err)
+		}
+		sub = g.openSub(w, 1)
+	}
+	if s := g.card.Stats(); accepted-s.ToGuest-s.ToGuestDown > 2*queue {
+		t.Errorf("of %d frames %d wait, or are lost uncounted", accepted, accepted-s.ToGuest-s.ToGuestDown)
+	}
+}
+
 // More than there are is no broken rule: the guest has to ask.
 func TestSubChannelsRefused(t *testing.T) {
 	for queues, ask := range map[int]string{1: "01000000", 2: "02000000", 64: "3f000000", 3: "00000000"} { // 36 slots are too few for 64

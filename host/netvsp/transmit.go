@@ -30,8 +30,8 @@ func (q *queue) transfer(p vmbus.Packet) ([]byte, error) {
 		return nil, broken(RuleOrder, "RNDIS message before the receive buffer")
 	}
 	status := nvsp.StatusSuccess
-	if b, err := q.collect(m, p.Buffers); err != nil {
-		s.report(RuleSection, "%v", err)
+	if b, rule, err := q.collect(m, p.Buffers); err != nil {
+		s.report(rule, "%v", err)
 		status = nvsp.StatusInvalidRNDISPacket
 	} else {
 		switch m.ChannelType {
@@ -55,8 +55,9 @@ func (q *queue) transfer(p vmbus.Packet) ([]byte, error) {
 	return nvsp.SendRNDISPacketComplete{Status: status}.AppendTo(nil), nil
 }
 
-// collect copies what a transfer names; the copy is valid until the next one.
-func (q *queue) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byte, error) {
+// collect copies what a transfer names; the copy is valid until the next one. With
+// the error comes the rule that it breaks.
+func (q *queue) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) (b []byte, rule string, err error) {
 	s := q.s
 	s.sendMu.RLock() // the send buffer stays ours
 	defer s.sendMu.RUnlock()
@@ -65,13 +66,13 @@ func (q *queue) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byte,
 	if section {
 		end := uint64(m.SectionIndex)*sectionSize + uint64(m.SectionSize)
 		if s.send == nil || m.SectionSize > sectionSize || end > uint64(s.send.Ranges[0].Len()) {
-			return nil, fmt.Errorf("%d bytes in section %d", m.SectionSize, m.SectionIndex)
+			return nil, RuleSection, fmt.Errorf("%d bytes in section %d", m.SectionSize, m.SectionIndex)
 		}
 		size = int(m.SectionSize)
 	}
 	for _, b := range buffers {
 		if size += b.Len(); size > maxTransfer {
-			return nil, fmt.Errorf("transfer of more than %d bytes", maxTransfer)
+			return nil, RuleTransfer, fmt.Errorf("transfer of more than %d bytes", maxTransfer)
 		}
 	}
 	if cap(q.scratch) < size {
@@ -87,7 +88,7 @@ func (q *queue) collect(m nvsp.SendRNDISPacket, buffers []vmbus.Buffer) ([]byte,
 		n, _ := b.ReadAt(out[at:at+b.Len()], 0)
 		at += n
 	}
-	return out, nil
+	return out, "", nil
 }
 
 // packets takes RNDIS packet messages, one after another. After a malformed one the
