@@ -122,6 +122,7 @@ func TestTimeSync(t *testing.T) {
 	}{
 		{"set", v4, wireic.TimeV4{Parent: wireic.FileTime(now), Reference: 10, Flags: wireic.TimeSync}.AppendTo(nil), now - 1, 0, now + 9000},
 		{"sample far off", v4, wireic.TimeV4{Parent: wireic.FileTime(now), Reference: 10, Flags: wireic.TimeSample}.AppendTo(nil), 5, 0, now + 9000},
+		{"sample off", v4, wireic.TimeV4{Parent: wireic.FileTime(now), Reference: 10, Flags: wireic.TimeSample}.AppendTo(nil), now + 30_000_000, 0, now + 9000},
 		{"sample near", v4, wireic.TimeV4{Parent: wireic.FileTime(now), Reference: 10, Flags: wireic.TimeSample}.AppendTo(nil), now + 10_000_000, 0, 0},
 		{"neither", v4, wireic.TimeV4{Parent: wireic.FileTime(now), Reference: 10}.AppendTo(nil), 5, 0, 0},
 		{"reference of the future", v4, wireic.TimeV4{Parent: wireic.FileTime(now), Reference: 1000, Flags: wireic.TimeSync}.AppendTo(nil), 5, 0, now},

@@ -6,6 +6,7 @@ package quirk
 import (
 	"errors"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,9 @@ func TestAll(t *testing.T) {
 		var c guest.Config
 		var n netvsp.Options
 		s.Apply(Host{&c, &n})
+		if reflect.DeepEqual(c, guest.Config{}) && reflect.DeepEqual(n, netvsp.Options{}) {
+			t.Errorf("%s changes nothing", q.Name)
+		}
 	}
 }
 
