@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/hvgo/hvgo/test/witness"
@@ -38,22 +39,26 @@ func run(path string, out io.Writer) error {
 	}
 	defer f.Close()
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "WITNESS\tVERSION\tEXERCISED\tRESULT\tSECONDS")
+	fmt.Fprintln(w, "RESULT\tSECONDS\tWITNESS\tVERSION\tEXERCISED")
 	rows, bad := 0, 0
-	for lines := bufio.NewScanner(f); ; {
-		if !lines.Scan() {
-			err = lines.Err()
+	for in := bufio.NewScanner(f); ; {
+		if !in.Scan() {
+			err = in.Err()
 			break
 		}
 		var r witness.Row
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+		if err := json.Unmarshal(in.Bytes(), &r); err != nil {
 			return fmt.Errorf("%s, line %d: %w", path, rows+1, err)
 		}
 		rows++
 		if r.Result != "passed" {
 			bad++
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\n", r.Witness, r.Version, r.Exercised, r.Result, r.Seconds)
+		lines := wrap(r.Exercised, textWidth)
+		fmt.Fprintf(w, "%s\t%.1f\t%s\t%s\t%s\n", r.Result, r.Seconds, r.Witness, r.Version, lines[0])
+		for _, line := range lines[1:] {
+			fmt.Fprintf(w, "\t\t\t\t%s\n", line)
+		}
 	}
 	if err := errors.Join(err, w.Flush()); err != nil {
 		return err
@@ -65,4 +70,25 @@ func run(path string, out io.Writer) error {
 		return fmt.Errorf("%d of %d did not pass", bad, rows)
 	}
 	return nil
+}
+
+// textWidth is the width of the last column, so that the table fits into the log of
+// a machine without a terminal.
+const textWidth = 84
+
+// wrap breaks text between words into lines of at most width bytes, where the words
+// allow it. There is one line at least.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
 }
