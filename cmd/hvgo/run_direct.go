@@ -6,7 +6,9 @@
 package main
 
 import (
+	"debug/elf"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -19,14 +21,38 @@ func (o *runOptions) takeKernel() {
 	if o.kernel.kernel != "" || o.image == "" {
 		return
 	}
-	b, err := os.ReadFile(o.image)
-	if err != nil || len(b) > maxKernel {
+	b := readELF(o.image)
+	if b == nil {
 		return // whoever opens it as an image says what is wrong
 	}
-	_, err = direct.Check(b)
-	if named := strings.HasSuffix(o.image, ".elf") && direct.IsELF(b); err == nil || named { // a damaged one gets its reason
+	_, err := direct.Check(b)
+	if err == nil || strings.HasSuffix(o.image, ".elf") { // a damaged one gets its reason
 		o.kernel.kernel, o.image = o.image, ""
 	}
+}
+
+// readELF reads an ELF file that is no larger than a kernel; of others it reads the
+// beginning only, and gives nil.
+func readELF(name string) []byte {
+	fi, err := os.Stat(name) // first: opening a pipe would wait
+	if err != nil || !fi.Mode().IsRegular() || fi.Size() > maxKernel {
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	head := make([]byte, len(elf.ELFMAG))
+	n, _ := f.ReadAt(head, 0) // what is missing is zero, and no ELF file
+	if !direct.IsELF(head[:n]) {
+		return nil
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxKernel))
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // planAppend is the command line of an image, which the firmware passes to the

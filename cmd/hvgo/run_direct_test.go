@@ -8,6 +8,9 @@ package main
 import (
 	"debug/elf"
 	"encoding/binary"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -63,5 +66,28 @@ func TestTakeKernel(t *testing.T) {
 	o.kernel.kernel, o.memory = write(t, "high.elf", elfKernel(100*mib)), "64"
 	if _, err := o.plan(); err == nil || !strings.Contains(err.Error(), "give it 101 MiB or more") {
 		t.Errorf("%v", err)
+	}
+}
+
+// An image is not read to find out that it is no kernel: it may be larger than memory,
+// or a device that never ends.
+func TestTakeKernelLarge(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "large.vhdx")
+	if err := os.WriteFile(name, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(name, 256*mib); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, image := range []string{name, t.TempDir(), "/dev/null"} {
+		o := runOptions{image: image}
+		if o.takeKernel(); o.image != image || o.kernel.kernel != "" {
+			t.Errorf("%s is taken for a kernel", image)
+		}
+	}
+	if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > mib {
+		t.Errorf("%d bytes for looking at images", after.TotalAlloc-before.TotalAlloc)
 	}
 }
