@@ -132,7 +132,7 @@ func vectoredCall(c *call, o offsetOf, write bool) (d *description, vs []vector,
 	if e != 0 {
 		return
 	}
-	if vs, e = c.ptr(1).vectors(int(c.arg[2])); e == 0 {
+	if vs, e = c.ptr(1).vectors(int(uint32(c.arg[2]))); e == 0 {
 		e = checkVectors(vs, !write)
 	}
 	if e != 0 {
@@ -148,6 +148,9 @@ func sysReadv(c *call, o offsetOf) (int, syscall.Errno) {
 	}
 	defer d.put()
 	if s, ok := d.stream.(*socket); ok && s.typ != syscall.SOCK_STREAM {
+		if vectorsLen(vs) == 0 {
+			return 0, 0
+		}
 		return recvVectors(d, s, vs, 0, nil)
 	}
 	off, total := int64(c.arg[3]), 0

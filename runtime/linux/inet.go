@@ -83,8 +83,8 @@ func (s *inet) recv(b []byte, flags int) (m received, err error) {
 		return m, syscall.EAGAIN // kept by nobody
 	case flags&unix.MSG_OOB != 0 && stream:
 		return m, syscall.EINVAL // none waiting
-	case flags&unix.MSG_OOB != 0:
-		return m, syscall.EOPNOTSUPP
+	case stream && len(b) == 0 && s.Ready()&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0:
+		return m, syscall.EAGAIN
 	case stream && len(b) == 0:
 		return m, nil
 	}
@@ -113,7 +113,14 @@ func (s *inet) remoteAddr() (address, error) {
 	return address{ip: ip}, err
 }
 
-func (s *inet) option(level, name int) (int, error)    { return s.GetOpt(level, name) }
+func (s *inet) option(level, name int) (int, error) {
+	switch level {
+	case syscall.SOL_SOCKET, syscall.IPPROTO_IP, syscall.IPPROTO_IPV6, syscall.IPPROTO_TCP, syscall.IPPROTO_UDP:
+		return s.GetOpt(level, name)
+	}
+	return 0, syscall.EOPNOTSUPP // to set one is ENOPROTOOPT: Linux knows why
+}
+
 func (s *inet) setOption(level, name, value int) error { return s.SetOpt(level, name, value) }
 func (s *inet) ready() uint32                          { return s.Ready() }
 func (s *inet) notify(f func(ready uint32))            { s.Notify(f) }

@@ -12,6 +12,9 @@ import (
 // maxDatagram is more than the payload of any datagram in bytes.
 const maxDatagram = 64 << 10
 
+// msgCompat is MSG_CMSG_COMPAT, which no program may set.
+const msgCompat = 1 << 31
+
 // struct msghdr and struct mmsghdr on x86-64.
 const (
 	msghdrName       = 0
@@ -221,6 +224,9 @@ func loadMsghdr(at ref) (m msghdr, e syscall.Errno) {
 }
 
 func sysSendmsg(c *call) (int, syscall.Errno) {
+	if c.arg[2]&msgCompat != 0 {
+		return 0, syscall.EINVAL
+	}
 	d, s, e := socketFD(c.arg[0])
 	if e != 0 {
 		return 0, e
@@ -299,6 +305,9 @@ func sendVectors(d *description, s *socket, vs []vector, flags int, to address, 
 }
 
 func sysRecvmsg(c *call) (int, syscall.Errno) {
+	if c.arg[2]&msgCompat != 0 {
+		return 0, syscall.EINVAL
+	}
 	d, s, e := socketFD(c.arg[0])
 	if e != 0 {
 		return 0, e
@@ -343,6 +352,9 @@ func receiveMessage(d *description, s *socket, at ref, flags int) (int, syscall.
 }
 
 func sysSendmmsg(c *call) (int, syscall.Errno) {
+	if c.arg[3]&msgCompat != 0 {
+		return 0, syscall.EINVAL
+	}
 	d, s, e := socketFD(c.arg[0])
 	if e != 0 {
 		return 0, e
@@ -354,7 +366,13 @@ func sysSendmmsg(c *call) (int, syscall.Errno) {
 }
 
 func sysRecvmmsg(c *call) (int, syscall.Errno) {
+	if c.arg[3]&msgCompat != 0 {
+		return 0, syscall.EINVAL
+	}
 	if at := c.ptr(4); !at.isNil() {
+		if !at.valid(16, false) {
+			return 0, syscall.EFAULT
+		}
 		return 0, syscall.EOPNOTSUPP // a timeout over all messages
 	}
 	d, s, e := socketFD(c.arg[0])

@@ -193,13 +193,15 @@ func sysListen(c *call) (int, syscall.Errno) {
 
 func sysAccept(c *call, flags int) (int, syscall.Errno) {
 	d, s, e := socketFD(c.arg[0])
-	if e != 0 {
-		return 0, e
+	if flags&^sockFlags != 0 && e != syscall.EBADF {
+		e = syscall.EINVAL
 	}
-	defer d.put()
+	if d != nil {
+		defer d.put()
+	}
 	switch {
-	case flags&^sockFlags != 0:
-		return 0, syscall.EINVAL
+	case e != 0:
+		return 0, e
 	case s.typ != syscall.SOCK_STREAM && s.typ != syscall.SOCK_SEQPACKET:
 		return 0, syscall.EOPNOTSUPP
 	case !s.listening.Load():

@@ -273,8 +273,6 @@ func (u *unixSocket) send(b []byte, to address, ctl *control) (int, error) {
 
 func (u *unixSocket) recv(b []byte, flags int) (received, error) {
 	switch connected := u.peer.Load() != nil; {
-	case flags&unix.MSG_ERRQUEUE != 0:
-		return received{}, syscall.EAGAIN
 	case u.typ == syscall.SOCK_STREAM && !connected:
 		return received{}, syscall.EINVAL
 	case u.typ == syscall.SOCK_SEQPACKET && !connected:
