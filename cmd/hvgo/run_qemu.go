@@ -186,6 +186,8 @@ func (o *runOptions) planQEMU() (_ *qemuPlan, err error) {
 		return nil, errors.New("--record and --qemu contradict each other: hvgo's own machine records, QEMU has --qemu-arg=-trace --qemu-arg='vmbus_*'")
 	case o.host.strict:
 		return nil, errors.New("--strict and --qemu contradict each other: it is for hvgo's own machine")
+	case len(o.host.quirks) > 0:
+		return nil, errors.New("--quirk and --qemu contradict each other: it is for hvgo's own machine")
 	case o.mask != "":
 		return nil, errors.New("--mask and --qemu contradict each other: say with --qemu-flags what the guest is to see")
 	case !hvFlags.MatchString(o.qemu.flags):

@@ -48,6 +48,7 @@ func TestQEMUBadInput(t *testing.T) {
 		{"mask", []string{"--qemu", "--mask", "crash", image}, "--qemu-flags"},
 		{"record", []string{"--qemu", "--record", text + "2", image}, "--record and --qemu"},
 		{"strict", []string{"--qemu", "--strict", image}, "--strict and --qemu"},
+		{"quirk", []string{"--qemu", "--quirk", "garbage", image}, "--quirk and --qemu"},
 		{"balloon", []string{"--qemu", "--balloon", "16", image}, "--balloon and --qemu"},
 		{"flags", []string{"--qemu", "--qemu-flags", "host,-device", image}, "no list of hv-* flags"},
 		{"no flags", []string{"--qemu", "--qemu-flags", "", image}, "no list of hv-* flags"},
