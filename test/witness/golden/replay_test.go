@@ -22,15 +22,19 @@ import (
 
 // TestReplay says to the host what Linux said, once more: without a VM, and with the
 // host's answers awaited where Linux had them. The host must answer as often as it
-// did, and find no rule broken that Linux did not break.
+// did, say all messages, completions and RNDIS answers in the bytes that Linux took, and
+// find no rule broken that Linux did not break.
 func TestReplay(t *testing.T) {
 	row := witness.Start(t, "Debian Linux, recorded", "its messages and packets replayed to the test host")
-	total := 0
+	total, answered := 0, 0
 	for name, records := range recordings(t) {
 		t.Run(name, func(t *testing.T) {
 			r := newReplay(t, strings.HasSuffix(name, "2cpu"))
 			r.run(records)
 			total += r.said
+			if r.compared != r.answers.total || r.compared == 0 {
+				t.Errorf("the host gave %d answers of %d", r.compared, r.answers.total)
+			}
 			want := map[string]bool{}
 			for _, rec := range records {
 				if rec.Kind == record.Rule {
@@ -40,6 +44,8 @@ func TestReplay(t *testing.T) {
 			}
 			r.mu.Lock()
 			defer r.mu.Unlock()
+			r.checkMessages(records)
+			answered += r.compared
 			for _, rule := range r.rules {
 				if name, _, _ := strings.Cut(rule, ":"); !want[name] {
 					t.Errorf("the host found a rule broken: %s", rule)
@@ -48,7 +54,7 @@ func TestReplay(t *testing.T) {
 		})
 	}
 	row.SetVersion("6.12 and 6.1")
-	row.SetExercised(fmt.Sprintf("%d of its messages and packets replayed to the test host, which accepts and answers all", total))
+	row.SetExercised(fmt.Sprintf("%d of its messages and packets replayed to the test host, which takes all, and says the %d messages, completions and RNDIS answers that Linux took", total, answered))
 }
 
 // replay is a guest that only repeats. It is host/vmbus.VM and .Memory, too: any page
@@ -59,13 +65,16 @@ type replay struct {
 	devices *devices
 	said    int
 
+	answers  *answers // that the host still owes
+	compared int
+
 	gpadls map[string][]uint64 // page numbers by GPADL
 	rings  map[uint32]*rings   // by channel
 
-	mu       sync.Mutex // guards what follows
-	pages    map[uint64][]byte
-	messages int // of the host's
-	rules    []string
+	mu    sync.Mutex // guards what follows
+	pages map[uint64][]byte
+	heard [][]byte // the host's messages
+	rules []string
 }
 
 // rings are an open channel's, from the guest's side.
@@ -98,6 +107,7 @@ func newReplay(t *testing.T, two bool) *replay {
 // run repeats what the guest said. Before each thing it waits until the host has said
 // as much as it had when this was recorded.
 func (r *replay) run(records []record.Record) {
+	r.answers = readAnswers(records)
 	d := decode.New()
 	refused := refusals(records)
 	connections := map[uint32]uint32{} // by channel
@@ -176,12 +186,15 @@ func (r *replay) await(messages int) {
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
 		missing := ""
 		r.mu.Lock()
-		if r.messages < messages {
-			missing = fmt.Sprintf("%d of %d messages", r.messages, messages)
+		if len(r.heard) < messages {
+			missing = fmt.Sprintf("%d of %d messages", len(r.heard), messages)
 		}
 		r.mu.Unlock()
 		for channel, c := range r.rings {
-			c.packets += c.in.take()
+			for _, packet := range c.in.take() {
+				r.check(channel, packet)
+				c.packets++
+			}
 			if c.packets < c.expected {
 				missing = fmt.Sprintf("channel %d: %d of %d packets", channel, c.packets, c.expected)
 			}
@@ -271,11 +284,11 @@ func (r *replay) store(pages []uint64, offset int, b []byte) {
 	}
 }
 
-// PostMessage is host/vmbus.VM: the host's messages are counted.
-func (r *replay) PostMessage(uint32, uint8, uint32, []byte) error {
+// PostMessage is host/vmbus.VM: the host's messages are kept.
+func (r *replay) PostMessage(_ uint32, _ uint8, _ uint32, b []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.messages++
+	r.heard = append(r.heard, slices.Clone(b))
 	return nil
 }
 

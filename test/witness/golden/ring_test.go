@@ -45,16 +45,21 @@ func (r ring) put(b []byte) (signal bool) {
 	return r.index(wire.RingInterruptMask) == 0
 }
 
-// take counts the packets there are, and frees them.
-func (r ring) take() (n int) {
+// take takes the packets there are.
+func (r ring) take() (packets [][]byte) {
 	at, end := r.index(wire.RingOutOffset), r.index(wire.RingInOffset)
-	for ; at != end; n++ {
+	for at != end {
 		// The header is a multiple of 8 bytes before the end of a page.
 		length := uint32(le.Uint16(r.data[at/wire.PageSize][at%wire.PageSize+4:])) * 8
+		packet := make([]byte, 0, length)
+		for n := at; uint32(len(packet)) < length; n = (n + 8) % r.size() {
+			packet = append(packet, r.data[n/wire.PageSize][n%wire.PageSize:][:8]...)
+		}
+		packets = append(packets, packet)
 		at = (at + length + wire.PacketTrailerSize) % r.size()
 	}
 	r.word(wire.RingOutOffset).Store(at)
-	return n
+	return packets
 }
 
 // open makes the rings of a GPADL.
