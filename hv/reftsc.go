@@ -100,8 +100,6 @@ func Realtime() int64 { return Now() + atomic.LoadInt64(&realtimeBase) }
 const (
 	clockRealtime        = 0
 	clockMonotonic       = 1
-	clockProcess         = 2
-	clockThread          = 3
 	clockMonotonicRaw    = 4
 	clockRealtimeCoarse  = 5
 	clockMonotonicCoarse = 6
@@ -112,16 +110,14 @@ const (
 // The clocks as sets of bits, and what else vdso_amd64.s needs.
 const (
 	clocksRealtime  = 1<<clockRealtime | 1<<clockRealtimeCoarse | 1<<clockTAI
-	clocksMonotonic = 1<<clockMonotonic | 1<<clockMonotonicRaw | 1<<clockMonotonicCoarse | 1<<clockBoottime |
-		1<<clockProcess | 1<<clockThread
-	clockLast  = clockTAI
-	unit       = tlfs.ReferenceUnit100ns
-	counterMSR = tlfs.MSRTimeRefCount
+	clocksMonotonic = 1<<clockMonotonic | 1<<clockMonotonicRaw | 1<<clockMonotonicCoarse | 1<<clockBoottime
+	clockLast       = clockTAI
+	unit            = tlfs.ReferenceUnit100ns
+	counterMSR      = tlfs.MSRTimeRefCount
 )
 
-// Clock reads one of Linux's clocks, in ns; ok is false for a number that
-// there is none of. CPU-time clocks count from the machine's start: one
-// program has all of it.
+// Clock reads one of Linux's clocks but those of CPU time, in ns; ok is false
+// for a number that there is none of.
 //
 //go:nosplit
 func Clock(id uint64) (ns int64, ok bool) {

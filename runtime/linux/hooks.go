@@ -79,6 +79,9 @@ var (
 
 	// CPUTime is what the program has used, and its largest resident set in bytes.
 	CPUTime = func() (user, system time.Duration, maxRSS uint64) { return 0, 0, 0 }
+
+	// ThreadTime is what the calling thread has used, in ns.
+	ThreadTime = func() int64 { return 0 }
 )
 
 var started = time.Now()

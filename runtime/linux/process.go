@@ -57,9 +57,12 @@ func sysTimes(c *call) (int, syscall.Errno) {
 
 func sysGetrusage(c *call) (int, syscall.Errno) {
 	var b [144]byte // struct rusage
-	switch c.int32Arg(0) {
+	switch who := c.int32Arg(0); who {
 	case unix.RUSAGE_SELF, unix.RUSAGE_THREAD:
 		user, system, rss := CPUTime()
+		if who == unix.RUSAGE_THREAD {
+			user, system = time.Duration(ThreadTime()), 0
+		}
 		putTimeval(b[0:], user)
 		putTimeval(b[16:], system)
 		le.PutUint64(b[32:], rss>>10) // KiB

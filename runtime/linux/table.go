@@ -34,8 +34,8 @@ var Leaf = [MaxCall]uint8{
 	unix.SYS_SCHED_SETAFFINITY: LeafTrap, unix.SYS_GETCPU: LeafTrap, unix.SYS_MEMBARRIER: LeafTrap, unix.SYS_NANOSLEEP: LeafTrap,
 	unix.SYS_CLOCK_NANOSLEEP: LeafTrap, unix.SYS_CLOCK_GETTIME: LeafTrap, unix.SYS_CLOCK_GETRES: LeafTrap, unix.SYS_GETTIMEOFDAY: LeafTrap,
 	unix.SYS_TIME: LeafTrap, unix.SYS_SETITIMER: LeafTrap, unix.SYS_GETITIMER: LeafTrap, unix.SYS_TIMER_CREATE: LeafTrap,
-	unix.SYS_TIMER_SETTIME: LeafTrap, unix.SYS_TIMER_GETTIME: LeafTrap, unix.SYS_TIMER_DELETE: LeafTrap, unix.SYS_EPOLL_CREATE: LeafTrap,
-	unix.SYS_EPOLL_CREATE1: LeafTrap, unix.SYS_EPOLL_CTL: LeafTrap, unix.SYS_EPOLL_WAIT: LeafTrap, unix.SYS_EPOLL_PWAIT: LeafTrap,
+	unix.SYS_TIMER_SETTIME: LeafTrap, unix.SYS_TIMER_GETTIME: LeafTrap, unix.SYS_TIMER_GETOVERRUN: LeafTrap, unix.SYS_TIMER_DELETE: LeafTrap,
+	unix.SYS_EPOLL_CREATE: LeafTrap, unix.SYS_EPOLL_CREATE1: LeafTrap, unix.SYS_EPOLL_CTL: LeafTrap, unix.SYS_EPOLL_WAIT: LeafTrap, unix.SYS_EPOLL_PWAIT: LeafTrap,
 	unix.SYS_EPOLL_PWAIT2: LeafTrap, unix.SYS_EVENTFD: LeafTrap, unix.SYS_EVENTFD2: LeafTrap, unix.SYS_EXIT: LeafTrap,
 
 	// The end of the program: through the door, which gives the devices back first, unless it is the Go

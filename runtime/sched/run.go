@@ -157,41 +157,46 @@ func AfterSyscall() {
 func schedule() {
 	c := cpu()
 	old := thread(c.Thread)
+	now := hv.Now()
+	charge(old, now)
 	next := dequeue()
 	if next == nil {
-		next = idle(c, old)
+		next, now = idle(c, old, now)
 	}
 	preempt = false
 	next.State = Running
-	next.since = hv.Now()
+	next.since = now
+	c.Thread = uintptr(unsafe.Pointer(next))
 	if first != 0 {
-		hv.Arm(next.since + slice)
+		hv.Arm(now + slice)
+	}
+	if next.timers|processTimers != 0 {
+		armTimers(now)
 	}
 	if next == old {
 		return
 	}
-	c.Thread = uintptr(unsafe.Pointer(next))
 	c.SetTrapStack(next.Top)
 	ring0.Wrmsr(ring0.MSRFSBase, next.FS)
 	ring0.SwitchStack(&old.sp, next.sp)
 }
 
-// idle waits for a runnable thread.
+// idle waits for a runnable thread, and gives it and the time.
 //
 //go:nosplit
-func idle(c *ring0.CPU, old *Thread) *Thread {
+func idle(c *ring0.CPU, old *Thread, since int64) (*Thread, int64) {
 	c.SetTrapStack(idleStack)
 	c.Idle = 1
-	since := hv.Now()
 	next := dequeue()
 	for next == nil {
 		ring0.HaltOnce()
 		next = dequeue()
 	}
 	c.Idle = 0
-	IdleNS += uint64(hv.Now() - since)
+	now := hv.Now()
+	IdleNS += uint64(now - since)
 	c.SetTrapStack(old.Top)
-	return next
+	return next, now
 }
 
 // idleStack is the upper end of the stack for interrupts of the idle loop.

@@ -57,13 +57,18 @@ type Thread struct {
 
 	Signals  Signals
 	ClearTID uintptr // futex to clear and wake at exit (CLONE_CHILD_CLEARTID)
-	since    int64   // when it was last given the processor
+	since    int64   // when it was last given the processor, or charged
+	used     int64   // CPU time until since, in ns
+	timers   uintptr // armed Timers of its CPU time, the earliest first
+	fired    uintptr // Timers whose signal it is to get, the oldest first
 }
 
 // Signals is a thread's signal state; runtime/linux gives it meaning.
 type Signals struct {
 	Mask, Pending  uint64 // bit n-1 is signal n
 	FromUser       uint64 // of Pending: sent by tgkill or kill
+	FromTimer      uint64 // of Pending: timers with that signal are in fired
+	FromKernel     uint64 // of Pending: sent by the runtime itself
 	Saved          uint64 // mask to restore after a call that waited with another
 	HasSaved       bool
 	AltSP, AltSize uintptr
@@ -129,6 +134,7 @@ func New(frame *ring0.Frame, fs uint64) *Thread {
 	t.ClearTID = 0
 	t.waitFor = waitNone
 	t.due = 0
+	t.used = 0
 	alive++
 	t.State = Runnable
 	enqueue(t)
@@ -202,6 +208,7 @@ func Exit() {
 	}
 	t.State = Free
 	alive--
+	t.dropTimers()
 	schedule()
 }
 

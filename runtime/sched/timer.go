@@ -42,7 +42,7 @@ func forgetDue(t *Thread) {
 	t.due = 0
 }
 
-// TimerInterrupt wakes all threads whose deadline has come.
+// TimerInterrupt wakes all threads whose deadline has come, and fires Timers.
 //
 //go:nosplit
 func TimerInterrupt() {
@@ -51,6 +51,7 @@ func TimerInterrupt() {
 	for nearest != 0 && thread(nearest).due <= now {
 		Wake(thread(nearest), TimedOut)
 	}
+	expireTimers(now)
 	if nearest != 0 {
 		hv.Arm(thread(nearest).due)
 	}

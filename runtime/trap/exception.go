@@ -51,6 +51,7 @@ func handleTrap(f *ring0.Frame) {
 const (
 	siKernel  = 0x80
 	siTKill   = -6
+	siTimer   = -2
 	siUser    = 0
 	fpeIntDiv = 1
 	fpeFltInv = 7

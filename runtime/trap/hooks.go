@@ -95,6 +95,7 @@ func plugHooks() {
 	linux.SetFDFlags = func(fd int, flags uint32) { sched.SetFlags(uint64(fd), flags) }
 	linux.NotifyFD = func(fd int, ready uint32) { Kernel(KernelNotify, uintptr(fd), uintptr(ready), 0) }
 	linux.LevelFD = func(fd int, ready uint32) { Kernel(KernelLevel, uintptr(fd), uintptr(ready), 0) }
+	linux.ThreadTime = threadTime
 	linux.Memory = func() (total, free uint64) {
 		return (mem.Total() - mem.Ballooned()) * mem.PageSize, mem.Free() * mem.PageSize
 	}
@@ -109,6 +110,17 @@ func valid(addr, n uintptr, write bool) bool {
 	ok := mem.Valid(addr, n, write)
 	ring0.Sti()
 	return ok
+}
+
+// threadTime asks sched with interrupts masked: it may not change threads
+// meanwhile.
+//
+//go:nosplit
+func threadTime() int64 {
+	ring0.Cli()
+	ns := sched.ThreadTime()
+	ring0.Sti()
+	return ns
 }
 
 // seedRandom gives the generator the boot's entropy, and forgets it.

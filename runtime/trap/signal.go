@@ -79,8 +79,9 @@ type context struct {
 // info is the part of struct siginfo that is used: 128 bytes.
 type info struct {
 	signo, errno, code, _ int32
-	value                 uint64 // address of a fault, or sender's pid and uid
-	_                     [13]uint64
+	value                 uint64 // address of a fault; or sender's pid and uid; or a timer's number and overrun
+	sigval                uint64 // what timer_create was given
+	_                     [12]uint64
 }
 
 // signalFrame is what lies on the signal stack when a handler starts.
@@ -98,10 +99,10 @@ var (
 	fpScratch    [4096 + 64]byte
 )
 
-// pendingFault is what a synchronous signal is about.
-var pendingFault struct {
-	code int32
-	addr uint64
+// about is what siginfo says of the signal that is delivered now.
+var about struct {
+	code          int32
+	value, sigval uint64
 }
 
 // fault delivers a synchronous signal to the running thread at once. A thread
@@ -114,7 +115,7 @@ func fault(f *ring0.Frame, sig uint64, code int32, addr uint64) {
 	if a.handler == sigDefault || a.handler == sigIgnore || t.Signals.Mask&(1<<(sig-1)) != 0 {
 		crash(f, "fault with nobody to handle it")
 	}
-	pendingFault.code, pendingFault.addr = code, addr
+	about.code, about.value, about.sigval = code, addr, 0
 	enterHandler(f, t, sig, a, true)
 }
 
@@ -135,7 +136,7 @@ func deliverSignals(f *ring0.Frame) {
 			return
 		}
 		sig := uint64(log2(ready&-ready)) + 1
-		s.Pending &^= 1 << (sig - 1)
+		take(t, sig)
 		a := actionOf(sig)
 		switch a.handler {
 		case sigIgnore:
@@ -146,6 +147,30 @@ func deliverSignals(f *ring0.Frame) {
 			return // the rest follows when the handler is through
 		}
 	}
+}
+
+// take takes a pending signal off a thread: one from timers as often as timers
+// sent it, all others once.
+//
+//go:nosplit
+func take(t *sched.Thread, sig uint64) {
+	s := &t.Signals
+	bit := uint64(1) << ((sig - 1) & 63)
+	about.code, about.value, about.sigval = siKernel, 0, 0
+	switch {
+	case s.FromTimer&bit != 0:
+		if tm := sched.TakeTimer(t, uint32(sig)); tm != nil && !tm.Itimer {
+			about.code = siTimer
+			about.value = uint64(uint32(tm.ID)) | uint64(tm.Overrun)<<32
+			about.sigval = tm.Value
+		}
+		return
+	case s.FromUser&bit != 0:
+		about.code, about.value = siTKill, pid
+	}
+	s.Pending &^= bit
+	s.FromUser &^= bit
+	s.FromKernel &^= bit
 }
 
 //go:nosplit
@@ -187,16 +212,9 @@ func enterHandler(f *ring0.Frame, t *sched.Thread, sig uint64, a *action, synchr
 	*w = signalFrame{restorer: a.restorer}
 	fillContext(&w.uc, f, s)
 	w.uc.fp = uint64(fp)
-	w.si.signo = int32(sig)
+	w.si.signo, w.si.code, w.si.value, w.si.sigval = int32(sig), about.code, about.value, about.sigval
 	if synchronous {
-		w.si.code, w.si.value = pendingFault.code, pendingFault.addr
 		w.uc.trapno, w.uc.err, w.uc.cr2 = f.Vector, f.Error, ring0.CR2()
-	} else {
-		w.si.code = siKernel
-		if s.FromUser&(1<<(sig-1)) != 0 {
-			w.si.code, w.si.value = siTKill, pid
-			s.FromUser &^= 1 << (sig - 1)
-		}
 	}
 	if !ring0.CopyUser(at, uintptr(unsafe.Pointer(w)), unsafe.Sizeof(*w)) {
 		crash(f, "the signal stack went away")
@@ -408,6 +426,8 @@ func send(t *sched.Thread, sig uint64, fromUser bool) {
 	t.Signals.Pending |= bit
 	if fromUser {
 		t.Signals.FromUser |= bit
+	} else {
+		t.Signals.FromKernel |= bit
 	}
 	if t.Signals.Mask&bit == 0 {
 		sched.Wake(t, sched.Interrupted)

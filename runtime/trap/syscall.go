@@ -29,6 +29,7 @@ const (
 	eInval = -22
 	eRange = -34
 	eNoSys = -38
+	eOpNot = -95
 )
 
 // pid is the program's process number: there is no other.
@@ -64,7 +65,7 @@ func serve(f *ring0.Frame) int {
 	case unix.SYS_NANOSLEEP:
 		return nanosleep(hv.Now(), a, b)
 	case unix.SYS_CLOCK_NANOSLEEP:
-		return clockNanosleep(uint64(a), b, c, uintptr(f.R10))
+		return clockNanosleep(int32(a), b, c, uintptr(f.R10))
 	case unix.SYS_MMAP:
 		return mmap(f)
 	case unix.SYS_MUNMAP:
@@ -100,11 +101,14 @@ func serveRare(f *ring0.Frame, a, b, c uintptr) int {
 		sched.Current().ClearTID = a
 		return int(sched.Current().ID)
 	case unix.SYS_CLOCK_GETTIME:
-		return clockGettime(uint64(a), b)
+		return clockGettime(int32(a), b)
 	case unix.SYS_CLOCK_GETRES:
-		return clockGetres(uint64(a), b)
+		return clockGetres(int32(a), b)
 	case unix.SYS_GETTIMEOFDAY:
 		return gettimeofday(a)
+	case unix.SYS_SETITIMER, unix.SYS_GETITIMER, unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_TIMER_GETTIME,
+		unix.SYS_TIMER_GETOVERRUN, unix.SYS_TIMER_DELETE:
+		return serveTimer(f, a, b, c)
 	case unix.SYS_SCHED_GETAFFINITY:
 		return getaffinity(b, c)
 	case unix.SYS_GETCPU:

@@ -92,11 +92,33 @@ func sleepUntil(due int64, rem uintptr) int {
 	return eIntr
 }
 
+// The clocks that timers can run on, as sets of bits.
+const (
+	clocksRealtime = 1<<unix.CLOCK_REALTIME | 1<<unix.CLOCK_TAI
+	clocksTimer    = clocksRealtime | 1<<unix.CLOCK_MONOTONIC | 1<<unix.CLOCK_BOOTTIME
+)
+
 //go:nosplit
-func clockNanosleep(clock uint64, flags, req, rem uintptr) int {
-	now, ok := hv.Clock(clock)
+func readClock(clock int32) (ns int64, ok bool) {
+	switch clock {
+	case unix.CLOCK_PROCESS_CPUTIME_ID:
+		return sched.ProcessTime(), true
+	case unix.CLOCK_THREAD_CPUTIME_ID:
+		return sched.ThreadTime(), true
+	}
+	return hv.Clock(uint64(uint32(clock)))
+}
+
+// clockNanosleep cannot sleep for CPU time of the program.
+//
+//go:nosplit
+func clockNanosleep(clock int32, flags, req, rem uintptr) int {
+	now, ok := readClock(clock)
 	if !ok {
 		return eInval
+	}
+	if clocksTimer>>uint32(clock)&1 == 0 {
+		return eOpNot
 	}
 	if flags&unix.TIMER_ABSTIME == 0 {
 		return nanosleep(hv.Now(), req, rem)
@@ -112,8 +134,8 @@ func clockNanosleep(clock uint64, flags, req, rem uintptr) int {
 }
 
 //go:nosplit
-func clockGettime(clock uint64, p uintptr) int {
-	ns, ok := hv.Clock(clock)
+func clockGettime(clock int32, p uintptr) int {
+	ns, ok := readClock(clock)
 	if !ok {
 		return eInval
 	}
@@ -121,8 +143,8 @@ func clockGettime(clock uint64, p uintptr) int {
 }
 
 //go:nosplit
-func clockGetres(clock uint64, p uintptr) int {
-	if _, ok := hv.Clock(clock); !ok {
+func clockGetres(clock int32, p uintptr) int {
+	if _, ok := readClock(clock); !ok {
 		return eInval
 	}
 	if p == 0 {

@@ -1,0 +1,49 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sched
+
+import (
+	"github.com/hvgo/hvgo/hv"
+)
+
+// used is the CPU time of all threads but what the running one used since it
+// was given the processor, in ns. Guarded by the kernel lock.
+var used int64
+
+// charge adds what the running thread used to its account. Time in system
+// calls and interrupts counts, idle time does not.
+//
+//go:nosplit
+func charge(t *Thread, now int64) {
+	ran := now - t.since
+	t.used += ran
+	used += ran
+	t.since = now
+}
+
+// ThreadTime is the CPU time of the running thread, in ns.
+//
+//go:nosplit
+func ThreadTime() int64 { return threadTime(Current(), hv.Now()) }
+
+// ProcessTime is the CPU time of all threads that are or were, in ns.
+//
+//go:nosplit
+func ProcessTime() int64 { return processTime(hv.Now()) }
+
+//go:nosplit
+func threadTime(t *Thread, now int64) int64 {
+	if t.State == Running {
+		return t.used + now - t.since
+	}
+	return t.used
+}
+
+//go:nosplit
+func processTime(now int64) int64 {
+	if t := Current(); t.State == Running {
+		return used + now - t.since
+	}
+	return used
+}
