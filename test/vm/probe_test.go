@@ -57,6 +57,7 @@ func TestRuntime(t *testing.T) {
 		"memory":    {"gc", "memory", "dontneed", "protect", "gc"},
 		"stacks":    {"stacks", "syscall-stacks"},
 		"scheduler": {"preempt", "timers", "clock", "nil", "channels", "signals", "cpu"},
+		"profiler":  {"profile", "profile-stress", "intervals", "profile", "gc"},
 		"files":     {"files", "proc", "devices", "pipes"},
 		"loopback":  {"loopback", "udp", "sockets", "half-close", "deadlines", "unix", "interfaces lo 127.0.0.1/8 ::1/128 loopback"},
 	} {

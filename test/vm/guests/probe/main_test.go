@@ -10,6 +10,7 @@ import "testing"
 func TestOnLinux(t *testing.T) {
 	for _, name := range []string{
 		"gc", "dontneed", "protect", "stacks", "syscall-stacks", "preempt", "timers", "clock", "nil", "channels", "signals", "cpu",
+		"profile", "profile-stress", "intervals",
 		"files", "devices", "pipes", "loopback", "udp", "sockets", "half-close", "deadlines",
 	} {
 		t.Run(name, func(t *testing.T) {
