@@ -266,6 +266,13 @@ func (l *linux) messages() (all []message) {
 	return all
 }
 
+// has tells whether a task reported an event.
+func (l *linux) has(task, event string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.events, func(e report.Line) bool { return e.Task == task && e.Event == event })
+}
+
 // complaint matches messages of the drivers that are less than warnings, and yet
 // tell of something wrong.
 var complaint = regexp.MustCompile(`(?i)fail|error|unknown|invalid|unexpected|timed out|unsupported`)
@@ -276,7 +283,11 @@ func (l *linux) checkMessages() {
 	l.t.Helper()
 	l.awaitResult(report.Dmesg)
 	const warning = 4
-	for _, m := range l.messages() {
+	all := l.messages()
+	if len(all) == 0 || l.has(report.Dmesg, "lost") {
+		l.t.Errorf("of the kernel's messages %d were reported, the others were lost", len(all))
+	}
+	for _, m := range all {
 		if m.priority > warning && !complaint.MatchString(m.text) {
 			l.t.Logf("kernel: %s", m.text)
 			continue
