@@ -104,7 +104,7 @@ func TestBalloonRefuses(t *testing.T) {
 	}
 	free := Free()
 	for _, g := range [][2]uint64{
-		{pa, 0}, {pa, 6}, {pa, BalloonPages + 1}, {pa + 1, 1}, {0, 1}, {^uint64(0) &^ 0xfff, 1}, {ram.high, 1}, {ram.high - PageSize, 2},
+		{pa, 0}, {pa, 6}, {pa - PageSize, 6}, {pa, BalloonPages + 1}, {pa + 1, 1}, {0, 1}, {^uint64(0) &^ 0xfff, 1}, {ram.high, 1}, {ram.high - PageSize, 2},
 	} {
 		if GiveBalloon(g[0], g[1]) {
 			t.Errorf("%#x, %d pages taken back", g[0], g[1])
