@@ -46,6 +46,7 @@ func Start() {
 		busy := uint64(hv.Now()-Machine.Started) - sched.IdleNS
 		return time.Duration(busy), 0, mem.Resident() * mem.PageSize
 	}
+	linux.Raise = func(sig int) { trap.Kernel(trap.KernelSignal, uintptr(sig), 0, 0) }
 	linux.RegisterText("/proc/cmdline", func() string { return text(handed.Line.Text[:handed.Line.Len]) + "\n" })
 	if handed.Line.Cut {
 		say("the command line is longer than %d bytes: the words behind that are left out", len(handed.Line.Text))

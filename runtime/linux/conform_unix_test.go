@@ -465,6 +465,14 @@ func TestConformUnixRights(t *testing.T) {
 		k.sendControl("without data", a, "", cmsg(1, scmRights, uint32(r)))
 		k.recvControl("without data", b, 100, 0)
 
+		rights := cmsg(1, scmRights, uint32(r))
+		for count := range uint64(3) {
+			iov := [2]unix.Iovec{}
+			m := unix.Msghdr{Iov: &iov[0], Iovlen: count, Control: &rights[0], Controllen: uint64(len(rights))}
+			k.do("sendmsg of empty vectors", unix.SYS_SENDMSG, a, unsafe.Pointer(&m), 0)
+			k.recvControl("empty vectors", b, 100, 0)
+		}
+
 		k.do("passcred", unix.SYS_SETSOCKOPT, b, unix.SOL_SOCKET, unix.SO_PASSCRED, []byte{1, 0, 0, 0}, 4)
 		k.send("creds", a, "creds")
 		k.recvControl("creds", b, 100, 0)

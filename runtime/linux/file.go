@@ -251,7 +251,9 @@ func (d *description) read(b []byte) (int, syscall.Errno) {
 func (d *description) write(b []byte) (int, syscall.Errno) {
 	if d.stream != nil {
 		n, err := d.writeStream(b, d.nonblock())
-		return n, errnoOf(err)
+		e := errnoOf(err)
+		raisePipe(d.stream, e)
+		return n, e
 	}
 	d.posMu.Lock()
 	defer d.posMu.Unlock()

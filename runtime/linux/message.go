@@ -58,6 +58,14 @@ func destination(s *socket, at ref, length int) (address, syscall.Errno) {
 
 // send sends one buffer: a datagram, or as much of a stream as there is room for (all of it when blocking).
 func send(d *description, s *socket, b []byte, flags int, to address, ctl *control) (int, syscall.Errno) {
+	n, e := sendQuietly(d, s, b, flags, to, ctl)
+	if flags&unix.MSG_NOSIGNAL == 0 {
+		raisePipe(s, e)
+	}
+	return n, e
+}
+
+func sendQuietly(d *description, s *socket, b []byte, flags int, to address, ctl *control) (int, syscall.Errno) {
 	if flags&unix.MSG_OOB != 0 || flags&unix.MSG_FASTOPEN != 0 {
 		return 0, syscall.EOPNOTSUPP
 	}
@@ -300,6 +308,9 @@ func sendVectors(d *description, s *socket, vs []vector, flags int, to address, 
 		if e != 0 || n < v.n {
 			break
 		}
+	}
+	if total == 0 {
+		ctl.release() // all were empty
 	}
 	return total, 0
 }

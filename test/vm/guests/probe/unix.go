@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ const unixPath = "/tmp/probe.sock"
 
 // unixSockets talks to itself through Unix sockets of all kinds, and passes a file through one.
 func unixSockets([]string) (string, error) {
-	for _, f := range []func() error{unixStreams, unixDatagrams, unixPackets, passFile} {
+	for _, f := range []func() error{unixStreams, unixDatagrams, unixPackets, passFile, brokenPipe} {
 		if err := f(); err != nil {
 			return "", err
 		}
@@ -31,7 +32,7 @@ func unixSockets([]string) (string, error) {
 	if _, err := net.Dial("unix", unixPath); !errors.Is(err, syscall.ENOENT) {
 		return "", fmt.Errorf("dial without a listener: %v", err)
 	}
-	return "streams, datagrams and packets came back, a file was passed", nil
+	return "streams, datagrams and packets came back, a file was passed, a broken pipe noticed", nil
 }
 
 // unixStreams sends more than the queues hold through eight connections at once.
@@ -188,6 +189,35 @@ func passFile() error {
 	defer passed.Close()
 	if text, err := io.ReadAll(passed); err != nil || string(text) != "Linux\n" {
 		return fmt.Errorf("the file has %q: %w", text, err)
+	}
+	return nil
+}
+
+// brokenPipe writes where nobody reads: an error, and a signal for who asks.
+func brokenPipe() error {
+	for _, asked := range []bool{false, true} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		r.Close()
+		raised := make(chan os.Signal, 1)
+		if asked {
+			signal.Notify(raised, syscall.SIGPIPE)
+			defer signal.Stop(raised)
+		}
+		if _, err := w.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+			return fmt.Errorf("write without a reader: %v", err)
+		}
+		if !asked {
+			continue
+		}
+		select {
+		case <-raised:
+		case <-time.After(time.Minute):
+			return errors.New("no SIGPIPE")
+		}
 	}
 	return nil
 }
