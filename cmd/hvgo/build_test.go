@@ -36,6 +36,20 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
+func TestFlagErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"build --raw --efi .":              "--efi and --raw contradict each other",
+		"build --format elf --raw --efi .": "--efi, --format and --raw contradict each other",
+		"record show --channel x f":        `invalid argument "x" for "--channel" flag: see hvgo record show --help`,
+	} {
+		root := newRoot()
+		root.SetArgs(strings.Fields(args))
+		if err := root.Execute(); err == nil || plain(err.Error()) != want {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
 func TestUnknownCommand(t *testing.T) {
 	root := newRoot()
 	for name, want := range map[string]string{
@@ -43,11 +57,11 @@ func TestUnknownCommand(t *testing.T) {
 		"biuld":    `unknown command "biuld" for "hvgo": did you mean build?: see hvgo --help`,
 	} {
 		root.SetArgs([]string{name})
-		if err := root.Execute(); err == nil || unknownCommand(err.Error()) != want {
+		if err := root.Execute(); err == nil || plain(err.Error()) != want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := unknownCommand("another error"); got != "another error" {
+	if got := plain("another error"); got != "another error" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -30,13 +30,20 @@ func execute(args []string) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	fmt.Fprintln(os.Stderr, "hvgo:", unknownCommand(err.Error()))
+	fmt.Fprintln(os.Stderr, "hvgo:", plain(err.Error()))
 	return 1
 }
 
-// unknownCommand puts what cobra says about one on one line, and says where the
-// commands are listed. Other texts stay.
-func unknownCommand(text string) string {
+// plain puts into our words what cobra says of flags that exclude each other, and of
+// an unknown command. Other texts stay.
+func plain(text string) string {
+	if rest, found := strings.CutPrefix(text, "if any flags in the group ["); found {
+		_, set, _ := strings.Cut(rest, "; [")
+		set, _, _ = strings.Cut(set, "]")
+		names := strings.Fields(set)
+		last := len(names) - 1
+		return "--" + strings.Join(names[:last], ", --") + " and --" + names[last] + " contradict each other"
+	}
 	if !strings.HasPrefix(text, "unknown command ") {
 		return text
 	}
@@ -55,7 +62,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())
+		text, _, _ := strings.Cut(err.Error(), ": strconv.") // names of Go's functions
+		return fmt.Errorf("%s: see %s --help", text, cmd.CommandPath())
 	})
 	// Each file of this folder that has commands appends them here.
 	root.AddCommand(newBuildCmd())

@@ -5,7 +5,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -71,7 +70,11 @@ func (o *showOptions) show(w io.Writer, r io.Reader) (err error) {
 		return err
 	}
 	out := bufio.NewWriter(w)
-	defer func() { err = errors.Join(err, out.Flush()) }()
+	defer func() {
+		if e := out.Flush(); err == nil {
+			err = e
+		}
+	}()
 	d := decode.New()
 	about := aboutChannel{channel: strconv.FormatUint(uint64(o.channel), 10), gpadls: map[string]bool{}}
 	for {

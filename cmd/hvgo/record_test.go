@@ -66,6 +66,11 @@ func TestRecordShow(t *testing.T) {
 	}
 }
 
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("full") }
+
 // What is there of a cut recording is shown, then one line says that it is cut.
 func TestRecordShowCut(t *testing.T) {
 	b := record.AppendFileHeader(nil, 1024, time.Unix(0, 0))
@@ -74,6 +79,16 @@ func TestRecordShowCut(t *testing.T) {
 	out, err := show(b[:len(b)-1], showOptions{})
 	if strings.Count(out, "whole") != 1 || !errors.Is(err, record.ErrCut) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v\n%s", err, out)
+	}
+	if err := (&showOptions{}).show(fullDisk{}, bytes.NewReader(b)); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("to a full disk: %v, want one line", err)
+	}
+	long := b
+	for range 1000 {
+		long = note.AppendTo(long)
+	}
+	if err := (&showOptions{}).show(fullDisk{}, bytes.NewReader(long)); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("long, to a full disk: %v, want one line", err)
 	}
 	if out, err := show([]byte("#!/bin/sh"), showOptions{}); out != "" || !errors.Is(err, record.ErrFormat) {
 		t.Errorf("no recording: %v\n%s", err, out)
