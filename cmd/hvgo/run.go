@@ -131,6 +131,7 @@ type runPlan struct {
 	host      *hostPlan
 	balloon   *balloonPlan
 	record    string // whole path, or nothing
+	recordNew bool   // the file was not there before
 	noNetwork bool
 	noDisk    bool
 	verbose   bool
@@ -250,6 +251,7 @@ func (p *runPlan) openDisks(image string, disks []string) (err error) {
 }
 
 func (p *runPlan) close() {
+	p.dropRecord()
 	for _, d := range p.allDisks() {
 		d.f.Close()
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -28,10 +29,12 @@ func (p *runPlan) planRecord(path string) error {
 	if path == "" {
 		return nil
 	}
+	_, before := os.Lstat(path)
 	f, err := p.openRecord(path)
 	if err != nil {
 		return fmt.Errorf("--record: %w", err)
 	}
+	p.recordNew = errors.Is(before, fs.ErrNotExist)
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("--record: %w", err)
 	}
@@ -72,6 +75,13 @@ func (p *runPlan) openRecord(path string) (_ *os.File, err error) {
 	}
 	_, err = f.Seek(0, io.SeekStart) // an old recording, perhaps a cut one
 	return f, err
+}
+
+// dropRecord removes a file that this run made and nothing was recorded in.
+func (p *runPlan) dropRecord() {
+	if fi, err := os.Stat(p.record); p.recordNew && err == nil && fi.Size() == 0 {
+		_ = os.Remove(p.record) // an empty file that stays does no harm
+	}
 }
 
 // isRecord tells whether an open file is that of --record.

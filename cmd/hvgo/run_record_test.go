@@ -76,6 +76,34 @@ func TestRecordFile(t *testing.T) {
 	}
 }
 
+// A run that ends before anything is recorded leaves no file, but what was there.
+func TestRecordNotStarted(t *testing.T) {
+	dir := t.TempDir()
+	started, fresh, old := filepath.Join(dir, "started"), filepath.Join(dir, "fresh"), filepath.Join(dir, "old")
+	if err := os.WriteFile(old, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{started, fresh, old} {
+		p := &runPlan{}
+		if err := p.planRecord(name); err != nil {
+			t.Fatal(err)
+		}
+		if name == started {
+			rec, err := p.startRecord()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := rec.close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.close()
+		if _, err := os.Stat(name); (err == nil) != (name != fresh) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func recorded(t *testing.T) string {
 	var b strings.Builder
 	r, err := record.New(&b, record.Options{})
