@@ -10,6 +10,9 @@
 //   - the door leaf: Door runs as ordinary Go on the calling goroutine. It may allocate, block and
 //     grow the stack. Files, devices, pipes and sockets live here.
 //
+// A socket of any family is an endpoint (endpoint.go): inet.go is the network stack's, unixsock.go and
+// netlink.go are complete in here.
+//
 // On the way of a byte this package stands between the stock packages net, os and syscall above and
 // the network stack, block devices and text files below, which plug in through iface.go. It imports
 // none of them. The door side also runs on plain Linux, where its tests put the same question to the

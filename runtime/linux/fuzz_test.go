@@ -122,7 +122,7 @@ func FuzzDoor(f *testing.F) {
 }
 
 // unixPairFDs is two connected Unix sockets that do not block.
-func unixPairFDs(t *testing.T) (a, b uintptr) {
+func unixPairFDs(t testing.TB) (a, b uintptr) {
 	x, y, typ, e := newUnixPair(unix.SOCK_STREAM, 0)
 	var fds [2]int
 	for i, u := range []*unixSocket{x, y} {

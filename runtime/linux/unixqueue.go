@@ -40,6 +40,7 @@ type unixQueue struct {
 	waiting map[*unixSocket]int // senders to tell when used is no more than that
 	pair    *unixSocket         // of datagram sockets connected to each other: no limit by number
 	spare   []byte              // memory of the last piece that was read
+	store   []unixMessage       // memory of msgs when they were few
 }
 
 // put appends a message of the sender's, or of a stream the part there is room for.
@@ -98,7 +99,9 @@ func (q *unixQueue) add(from *unixSocket, b []byte, ctl *control) {
 	} else if q.stream {
 		mem = make([]byte, 0, max(unixChunk, len(b)))
 	}
-	q.msgs = append(q.msgs, unixMessage{append(mem, b...), from.name(), ctl})
+	if q.msgs = append(q.msgs, unixMessage{append(mem, b...), from.name(), ctl}); len(q.msgs) == 1 {
+		q.store = q.msgs
+	}
 	q.used += len(b) + unixOverhead
 }
 
@@ -174,7 +177,8 @@ func (q *unixQueue) drop() {
 	q.used -= len(m.b) + unixOverhead
 	q.msgs[0] = unixMessage{}
 	if q.msgs = q.msgs[1:]; len(q.msgs) == 0 {
-		q.msgs = nil
+		clear(q.store) // what has moved on to more memory is still named here
+		q.msgs = q.store[:0]
 	}
 	if q.stream && cap(m.b) >= unixChunk/2 {
 		q.spare = m.b[:0]
@@ -213,7 +217,7 @@ func (q *unixQueue) kill() ([]unixMessage, []*unixSocket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	left := q.msgs
-	q.shut, q.dead, q.msgs, q.used, q.spare = true, true, nil, 0, nil
+	q.shut, q.dead, q.msgs, q.used, q.spare, q.store = true, true, nil, 0, nil, nil
 	return left, q.allWaiting()
 }
 
