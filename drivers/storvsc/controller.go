@@ -97,7 +97,7 @@ func (c *Controller) run() {
 	c.mu.Lock()
 	c.err = err
 	c.mu.Unlock()
-	c.bounce.drain(cerr == nil)
+	c.bounce.drain(cerr == nil && c.ch.Released()) // a bus that failed lets Close do nothing
 	close(c.dead)
 }
 

@@ -385,6 +385,32 @@ func TestHostStuck(t *testing.T) {
 	}
 }
 
+// TestBusFails is a bus that ends under a request: the host was told nothing, and may
+// still write to the buffers.
+func TestBusFails(t *testing.T) {
+	m, c, d := oneDisk(t, storvsp.Options{}, newRAM(1<<20, 512))
+	started := make(chan struct{}, 1)
+	m.host.SetFault(func(uint8, []byte) *storvsp.Fault {
+		started <- struct{}{}
+		return &storvsp.Fault{Delay: time.Hour}
+	})
+	failed := make(chan error)
+	go func() {
+		_, err := d.ReadAt(make([]byte, 100), 0) // part of a block: by a bounce buffer
+		failed <- err
+	}()
+	<-started
+	free := m.FreePages()
+	m.Guest.Close()
+	if err := <-failed; !errors.Is(err, ErrDisconnected) {
+		t.Error(err)
+	}
+	<-c.Done()
+	if n := m.FreePages(); n != free {
+		t.Errorf("%d pages used again that the host may write to", n-free)
+	}
+}
+
 // Every refusal and every late answer: hosts of all behaviours.
 func TestHosts(t *testing.T) {
 	for name, lo := range map[string]loopback.Options{
