@@ -216,6 +216,7 @@ func TestSubChannelsAgain(t *testing.T) {
 	w := g.bus.Watch()
 	defer w.Stop()
 	sub := g.subChannels(1)[0]
+	receive(t, g.packets) // the table
 	g.spreadOver(1)
 	accepted := uint64(0)
 	for range 40 {
