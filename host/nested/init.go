@@ -77,11 +77,11 @@ func (in *inside) handle(kind byte, payload []byte) error {
 		}
 		return in.frames.writeJSON(frameReady, prepare(s))
 	case frameRun:
-		var c Command
-		if err := json.Unmarshal(payload, &c); err != nil {
+		var r run
+		if err := json.Unmarshal(payload, &r); err != nil {
 			return fmt.Errorf("command: %w", err)
 		}
-		in.start(c)
+		in.start(r)
 	case frameStdin:
 		if j := in.current(); j != nil {
 			return j.stdin.push(payload)
@@ -117,14 +117,19 @@ type job struct {
 }
 
 // start starts a program; a goroutine reports its end.
-func (in *inside) start(c Command) {
+func (in *inside) start(r run) {
 	if in.current() != nil {
 		in.report(0, errors.New("another program still runs"))
 		return
 	}
 	// Forget what was cached of the shared folders: the outside may have changed them.
 	_ = os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0)
-	j, err := startJob(c, in.frames)
+	ts := unix.NsecToTimespec(r.Time)
+	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &ts); err != nil {
+		in.report(0, fmt.Errorf("set the clock: %w", err))
+		return
+	}
+	j, err := startJob(r.Command, in.frames)
 	if err != nil {
 		in.report(0, err)
 		return
@@ -353,10 +358,6 @@ func prepare(s setup) ready {
 }
 
 func prepareSteps(s setup) error {
-	ts := unix.NsecToTimespec(s.Time)
-	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &ts); err != nil {
-		return fmt.Errorf("set the clock: %w", err)
-	}
 	if s.Hostname != "" {
 		_ = unix.Sethostname([]byte(s.Hostname))
 	}

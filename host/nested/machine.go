@@ -158,7 +158,7 @@ func (cfg Config) withDefaults() (Config, error) {
 // handshake sends the setup and waits for PID 1.
 func (m *Machine) handshake(ctx context.Context, cfg Config) error {
 	defer m.watch(ctx, startTimeout)()
-	s := setup{Shares: cfg.Shares, Time: time.Now().UnixNano()}
+	s := setup{Shares: cfg.Shares}
 	for _, f := range cfg.Forward {
 		s.Ports = append(s.Ports, f.Port())
 	}
@@ -244,7 +244,7 @@ func (m *Machine) Run(ctx context.Context, c Command) (status int, err error) {
 		c.Dir = "/"
 	}
 	defer m.watch(ctx, 0)()
-	if err := m.frames.writeJSON(frameRun, c); err != nil {
+	if err := m.frames.writeJSON(frameRun, run{c, time.Now().UnixNano()}); err != nil {
 		return 0, m.fail(ctx, err)
 	}
 	over := make(chan struct{})

@@ -72,6 +72,7 @@ var children = map[string]func(){
 			panic(err)
 		}
 	},
+	"clock": func() { fmt.Print(time.Now().UnixNano()) },
 	"sleep": func() { time.Sleep(time.Hour) },
 	"files": func() { // argument: a writable folder and a read-only one
 		b, err := os.ReadFile(filepath.Join(os.Args[1], "in"))
@@ -185,6 +186,13 @@ func TestMachine(t *testing.T) {
 	t.Run("KVM has Hyper-V", func(t *testing.T) {
 		if r := runChild(m, "kvm", Command{}); r.err != nil || r.status != 0 {
 			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("clock", func(t *testing.T) {
+		before := time.Now().UnixNano()
+		r := runChild(m, "clock", Command{})
+		if n, err := strconv.ParseInt(r.stdout, 10, 64); r.err != nil || err != nil || n < before {
+			t.Errorf("%+v, started at %d", r, before)
 		}
 	})
 	t.Run("streams and status", func(t *testing.T) {

@@ -27,7 +27,7 @@ import (
 const (
 	frameSetup      = 'c' // out to in, once: setup as JSON
 	frameReady      = 'r' // in to out, once: ready as JSON
-	frameRun        = 'x' // out to in: Command as JSON
+	frameRun        = 'x' // out to in: run as JSON
 	frameStdin      = 'i' // out to in: bytes; empty means end of file
 	frameStdinTaken = 'a' // in to out: uint32, bytes the program took
 	frameSignal     = 's' // out to in: uint32, signal number
@@ -55,7 +55,12 @@ type setup struct {
 	Shares   []Share
 	Ports    []uint16 // forwarded from outside, see Config.Forward
 	Hostname string
-	Time     int64 // nanoseconds since 1970
+}
+
+// run is a Command and the time of its start: the machine's own start takes seconds.
+type run struct {
+	Command
+	Time int64 // nanoseconds since 1970
 }
 
 // ready is PID 1's answer to setup.
