@@ -70,7 +70,7 @@ func TestRuntime(t *testing.T) {
 
 // TestTimersByMessage is the scheduler on hosts without direct timers and clock page.
 func TestTimersByMessage(t *testing.T) {
-	commands := []string{"preempt", "timers", "clock", "channels"}
+	commands := []string{"preempt", "timers", "clock", "channels", "profile"}
 	o := options{noNetwork: true}
 	o.quirks(t, "openvmm")
 	bootProbe(t, o, commands...).passes(commands...)

@@ -196,8 +196,8 @@ func cpuClocks() error {
 		return fmt.Errorf("the thread used %v, the program %v", after[0], after[1])
 	}
 	before = used()
-	unix.Nanosleep(&unix.Timespec{Nsec: 200e6}, nil)
-	if d := used()[0] - before[0]; d > 50*time.Millisecond {
+	unix.Nanosleep(&unix.Timespec{Nsec: 300e6}, nil)
+	if d := used()[0] - before[0]; d > 200*time.Millisecond {
 		return fmt.Errorf("CPU time went on by %v while the thread slept", d)
 	}
 	return nil
@@ -238,16 +238,16 @@ func sleepingThread() error {
 		{signo: int32(syscall.SIGUSR1), notify: sigevThreadID, tid: int32(unix.Gettid())},
 		{signo: int32(syscall.SIGUSR1)},
 	} {
-		_, end, err := newTimer(unix.CLOCK_THREAD_CPUTIME_ID, e, 0, itimerspec{value: unix.Timespec{Nsec: 100e6}})
+		_, end, err := newTimer(unix.CLOCK_THREAD_CPUTIME_ID, e, 0, itimerspec{value: unix.Timespec{Nsec: 200e6}})
 		if err != nil {
 			return err
 		}
 		defer end()
-		unix.Nanosleep(&unix.Timespec{Nsec: 300e6}, nil)
+		unix.Nanosleep(&unix.Timespec{Nsec: 400e6}, nil)
 		if len(c) != 0 {
 			return errors.New("a timer of CPU time expired while the thread slept")
 		}
-		burn(150 * time.Millisecond)
+		burn(250 * time.Millisecond)
 		select {
 		case <-c:
 		case <-time.After(20 * time.Second):

@@ -30,7 +30,9 @@ func profile([]string) (string, error) {
 	var wg sync.WaitGroup
 	wg.Go(func() { sleepsOnly(stop) })
 	var used time.Duration
+	before := cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID)
 	p, err := profiled(hertz, func() { used = burn(time.Second) })
+	most := int64((cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID) - before) * hertz / time.Second)
 	close(stop)
 	wg.Wait()
 	if err != nil {
@@ -40,20 +42,20 @@ func profile([]string) (string, error) {
 	found := fmt.Sprintf("%d samples, %d of the loop, in %v of CPU time", all, burnt, used.Round(time.Millisecond))
 	want := int64(used * hertz / time.Second)
 	switch {
-	case burnt < want/2 || burnt > want*3/2:
+	case burnt < want/4 || burnt > most*3/2:
 		return "", fmt.Errorf("%s: want about %d", found, want)
-	case burnt < all*9/10:
+	case burnt <= all/2: // the rest is the profiler itself, and what else has begun
 		return "", fmt.Errorf("%s: want most", found)
 	case p.samples(".sleepsOnly") != 0:
 		return "", fmt.Errorf("%s, and some of one that slept", found)
 	}
 	// Asleep, there is what the profiler itself takes, and no tick.
-	before := cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID)
+	before = cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID)
 	if p, err = profiled(hertz, func() { time.Sleep(time.Second) }); err != nil {
 		return "", err
 	}
 	used = cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID) - before
-	if n := p.samples(""); n > 3+int64(used*hertz/time.Second) || n > hertz/2 {
+	if n := p.samples(""); n > 3+int64(used*hertz/time.Second) { // intervals checks the clock
 		return "", fmt.Errorf("%d samples while the program slept and used %v", n, used)
 	}
 	return found, nil
@@ -63,16 +65,18 @@ func profile([]string) (string, error) {
 func sleepsOnly(stop chan struct{}) { <-stop }
 
 // burn works until its thread has used that much CPU time, and gives how much.
-func burn(d time.Duration) time.Duration {
+// What a part of the work takes longer than usual it leaves out: a guest counts the
+// time in which a busy host runs others as its own, and there are no ticks in it.
+func burn(d time.Duration) (used time.Duration) {
+	const usual = 20 * time.Millisecond
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	start := cpuTime(unix.CLOCK_THREAD_CPUTIME_ID)
-	for {
+	for used < d {
+		start := cpuTime(unix.CLOCK_THREAD_CPUTIME_ID)
 		spin(1 << 20)
-		if used := cpuTime(unix.CLOCK_THREAD_CPUTIME_ID) - start; used >= d {
-			return used
-		}
+		used += min(cpuTime(unix.CLOCK_THREAD_CPUTIME_ID)-start, usual)
 	}
+	return used
 }
 
 var spun uint64
