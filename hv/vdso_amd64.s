@@ -6,6 +6,7 @@
 
 // clockGettime is __vdso_clock_gettime(DI clock, SI *timespec), in the C
 // calling convention: AX CX DX R8 to R11 are free, the rest is kept.
+// Clocks of CPU time are a system call's and EINVAL here: Go asks for none.
 //
 // The Go runtime calls it on a g0 stack with g still the goroutine. It is
 // assembly throughout because of that: a SIGURG that arrived at the first
