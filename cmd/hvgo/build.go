@@ -45,7 +45,7 @@ func newBuildCmd() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:     "build [flags] PACKAGE",
-		Short:   "Build a boot disk from a Go main package",
+		Short:   "Build a boot disk or a kernel from a Go main package",
 		Long:    buildLong,
 		Example: buildExample,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -28,8 +28,8 @@ import (
 func newRun() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
-		Use:   "run [flags] {IMAGE.vhdx | --kernel FILE}",
-		Short: "Boot a VHDX in a virtual machine on this computer",
+		Use:   "run [flags] {IMAGE.vhdx | KERNEL.elf | --kernel FILE}",
+		Short: "Boot an image or a kernel in a virtual machine on this computer",
 		Long: `Boot a VHDX in a virtual machine that looks like Hyper-V's Generation 2.
 
 The machine runs on KVM. Where KVM has no Hyper-V, or there is none, hvgo starts
