@@ -31,17 +31,17 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, net.close()) }()
+	defer func() { err = also(err, net.close()) }()
 	rec, err := p.startRecord()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, rec.close()) }()
+	defer func() { err = also(err, rec.close()) }()
 	g, err := p.newGuest(console, net, rec, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, g.Close()) }()
+	defer func() { err = also(err, g.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go obeySignals(ctx, g)
@@ -204,4 +204,14 @@ func (d *diskFile) open() (guest.Block, error) {
 		return nil, fmt.Errorf("%s: %w", d.path, err)
 	}
 	return guest.VHDX(v), nil
+}
+
+// also joins what failed at the end to how the guest ended. An exit status has no
+// words, so the failure is said at once.
+func also(err, end error) error {
+	if status := exitStatus(0); end != nil && errors.As(err, &status) {
+		say(end.Error())
+		return err
+	}
+	return errors.Join(err, end)
 }

@@ -163,3 +163,43 @@ func TestDisksStayLocked(t *testing.T) {
 		d.f.Close()
 	}
 }
+
+// A failure at the end is not lost where the guest ended with a status.
+func TestAlso(t *testing.T) {
+	failed := errors.New("disk full")
+	said := stderrOf(t, func() {
+		if err := also(exitStatus(3), failed); err != exitStatus(3) {
+			t.Errorf("status 3 became %v", err)
+		}
+		if err := also(nil, failed); !errors.Is(err, failed) {
+			t.Errorf("the failure became %v", err)
+		}
+		if err := also(exitStatus(3), nil); !errors.Is(err, exitStatus(3)) {
+			t.Errorf("status 3 alone became %v", err)
+		}
+		if err := also(nil, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	if said != "hvgo: disk full\n" {
+		t.Errorf("said %q", said)
+	}
+}
+
+// stderrOf gives what f writes to the standard error.
+func stderrOf(t *testing.T, f func()) string {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	defer func(old *os.File) { os.Stderr = old }(os.Stderr)
+	os.Stderr = out
+	f()
+	b, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

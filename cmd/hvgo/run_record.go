@@ -135,7 +135,11 @@ func (r *recording) close() error {
 	if r == nil {
 		return nil
 	}
+	// In the emulated machine a full disk shows when the cache is written back.
 	err := r.r.Close()
+	if e := r.f.Sync(); err == nil {
+		err = e
+	}
 	if e := r.f.Close(); err == nil {
 		err = e
 	}
