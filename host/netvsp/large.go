@@ -39,6 +39,10 @@ type large struct {
 	mss     int // bytes of payload in a segment
 }
 
+// minMSS bounds into how many segments one frame is cut. Each link carries packets of
+// 68 bytes (RFC 791, 3.2), of which IP's and TCP's headers are 40.
+const minMSS = 28
+
 // parseLarge checks a large frame. The lengths in its IP header do not count: guests
 // leave them zero.
 func parseLarge(frame []byte, l rndis.LSO, on rndis.Offload, mtu int) (p large, err error) {
@@ -64,8 +68,8 @@ func parseLarge(frame []byte, l rndis.LSO, on rndis.Offload, mtu int) (p large, 
 	if header < tcpHeader || p.payload >= len(frame) {
 		return p, fmt.Errorf("large frame of %d bytes, TCP header at %d of %d", len(frame), p.tcp, header)
 	}
-	if p.mss == 0 || p.payload+p.mss > mtu {
-		return p, fmt.Errorf("large frame with MSS %d behind %d bytes of headers, frames have at most %d", p.mss, p.payload, mtu)
+	if p.mss < minMSS || p.payload+p.mss > mtu {
+		return p, fmt.Errorf("large frame with MSS %d behind %d bytes of headers, at least %d and frames of at most %d bytes are possible", p.mss, p.payload, minMSS, mtu)
 	}
 	segment := frame[p.tcp:]
 	if got, want := binary.BigEndian.Uint16(segment[tcpChecksum:]), p.pseudo(frame, 0); got != want {

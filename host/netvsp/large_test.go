@@ -136,6 +136,7 @@ func TestParseLargeErrors(t *testing.T) {
 		"version 1":       {nil, rndis.NewLSO(100, 34, false) &^ lsoVersion2, all},
 		"IPv6 bit":        {nil, rndis.NewLSO(100, 34, true), all},
 		"no MSS":          {nil, rndis.NewLSO(0, 34, false), all},
+		"small MSS":       {nil, rndis.NewLSO(27, 34, false), all},
 		"MSS above MTU":   {nil, rndis.NewLSO(1461, 34, false), all},
 		"offset":          {nil, rndis.NewLSO(100, 38, false), all},
 		"offset 0":        {nil, rndis.NewLSO(100, 0, false), all},

@@ -27,6 +27,7 @@ const (
 	maxBuffer       = 31 << 20 // bytes shared; guests since version 5 ask for up to this
 	maxBufferLegacy = 16 << 20 // before
 	maxSlots        = 1 << 15
+	maxLate         = 1 << 10 // transfers that outlive their receive buffer: drivers wait for them
 	minSlots        = 4
 	maxSlotSize     = 64 << 10
 )
@@ -105,8 +106,12 @@ func (s *session) shareReceive(b []byte) ([]byte, error) {
 		return failed, nil
 	}
 	s.mu.Lock()
-	mtu := s.mtu
+	mtu, late := s.mtu, len(s.receive.out)
 	s.mu.Unlock()
+	if late > maxLate {
+		g.Release()
+		return nil, broken(RuleBuffer, "another receive buffer, and %d transfers of earlier ones are not completed", late)
+	}
 	size := slotSize(s.nic.opt.SlotSize, mtu)
 	slots := min(g.Ranges[0].Len()/size, maxSlots)
 	if slots < minSlots {

@@ -489,3 +489,26 @@ func TestRawShareAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestRawShareForEver is a guest that takes buffers back with transfers under way, and
+// completes none.
+func TestRawShareForEver(t *testing.T) {
+	g := newRaw(t, netvsp.Options{}, true)
+	g.negotiate(true)
+	for n := 0; ; {
+		for range 16 {
+			g.card.Deliver(g.toGuest("x"), false)
+			receive(t, g.moved)
+		}
+		g.section(control, "03000000 0c000000 0c000000", packetDone) // halt
+		g.call("67000000 feca", "")
+		if n++; n*16 > 1024 { // transfers
+			g.send(receiveBuf)
+			g.broken(netvsp.RuleBuffer)
+			return
+		}
+		g.call(receiveBuf, receiveDone)
+		g.rndis(initialize, initialized)
+		g.rndis(setFilter, "05000080 10000000 09000000 00000000")
+	}
+}

@@ -174,6 +174,14 @@ func fakeQEMU(t *testing.T, answers ...string) (*qmp, chan Event) {
 	return q, events
 }
 
+// TestQMPLongLine is not taken for QEMU's end.
+func TestQMPLongLine(t *testing.T) {
+	q, _ := fakeQEMU(t, strings.Repeat("x", qmpLine+1))
+	if _, err := q.run(t.Context(), "qmp_capabilities", nil); err == nil || errors.Is(err, errQMPEnded) {
+		t.Errorf("a line of %d bytes: %v", qmpLine+1, err)
+	}
+}
+
 func TestQMP(t *testing.T) {
 	q, events := fakeQEMU(t,
 		`{"return": {}}`+"\n",

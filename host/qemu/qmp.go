@@ -5,6 +5,7 @@ package qemu
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ type qmp struct {
 	w      io.WriteCloser
 	events func(Event) // called in order, must not block
 	ended  chan struct{}
+	broken error // set before ended is closed, if QEMU is not at its end
 
 	sending sync.Mutex // one command at a time
 	answers chan qmpMessage
@@ -73,6 +75,9 @@ func (q *qmp) read(r io.Reader) {
 			}
 		}
 	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		q.broken = fmt.Errorf("QEMU says more than %d bytes in one line", qmpLine)
+	}
 }
 
 // run sends a command and returns what it answers. args may be nil.
@@ -96,7 +101,7 @@ func (q *qmp) run(ctx context.Context, command string, args any) (json.RawMessag
 		}
 		return m.Return, nil
 	case <-q.ended:
-		return nil, fmt.Errorf("%s: %w", command, errQMPEnded)
+		return nil, fmt.Errorf("%s: %w", command, cmp.Or(q.broken, errQMPEnded))
 	case <-ctx.Done():
 		// Its answer would be taken for the next command's.
 		_ = q.w.Close()

@@ -99,12 +99,12 @@ type Event struct {
 
 // Decoder knows what earlier records of a recording said.
 type Decoder struct {
-	requests map[request]vstor.Operation
+	requests map[uint32]map[request]vstor.Operation // by channel
+	waiting  int                                    // all of them
 }
 
 // request is a packet that waits for its completion.
 type request struct {
-	channel     uint32
 	toGuest     bool
 	transaction uint64
 }
@@ -114,7 +114,7 @@ const maxRequests = 1 << 16
 
 // New makes a Decoder, for one recording.
 func New() *Decoder {
-	return &Decoder{requests: map[request]vstor.Operation{}}
+	return &Decoder{requests: map[uint32]map[request]vstor.Operation{}}
 }
 
 // Decode decodes the next record.
@@ -149,11 +149,33 @@ func (d *Decoder) Decode(r record.Record) Event {
 
 // forget drops what belongs to an earlier opening of a channel.
 func (d *Decoder) forget(channel uint32) {
-	for k := range d.requests {
-		if k.channel == channel {
-			delete(d.requests, k)
-		}
+	d.waiting -= len(d.requests[channel])
+	delete(d.requests, channel)
+}
+
+// asked remembers a request until its completion.
+func (d *Decoder) asked(channel uint32, key request, op vstor.Operation) {
+	if d.waiting >= maxRequests {
+		return
 	}
+	of := d.requests[channel]
+	if of == nil {
+		of = map[request]vstor.Operation{}
+		d.requests[channel] = of
+	}
+	d.waiting -= len(of)
+	of[key] = op
+	d.waiting += len(of)
+}
+
+// completed gives the request that a completion is for.
+func (d *Decoder) completed(channel uint32, key request) (vstor.Operation, bool) {
+	op, ok := d.requests[channel][key]
+	if ok {
+		delete(d.requests[channel], key)
+		d.waiting--
+	}
+	return op, ok
 }
 
 func opened(r record.Record) Part {

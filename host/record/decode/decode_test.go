@@ -13,6 +13,7 @@ import (
 
 	"github.com/hvgo/hvgo/host/record"
 	wire "github.com/hvgo/hvgo/internal/wire/vmbus"
+	"github.com/hvgo/hvgo/internal/wire/vstor"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -180,4 +181,30 @@ func FuzzDecode(f *testing.F) {
 			_ = e.Text(true)
 		}
 	})
+}
+
+// TestRequestsBounded is a recording with requests that are never completed.
+func TestRequestsBounded(t *testing.T) {
+	d := New()
+	for i := range maxRequests + 10 {
+		d.asked(uint32(i%2), request{transaction: uint64(i / 4)}, vstor.OpExecuteSRB)
+	}
+	if want := 2 * ((maxRequests+10)/4 + 1); d.waiting != want {
+		t.Errorf("%d requests wait, want %d: each was asked twice", d.waiting, want)
+	}
+	for i := range 2 * maxRequests {
+		d.asked(2, request{transaction: uint64(i)}, vstor.OpExecuteSRB)
+	}
+	if d.waiting != maxRequests {
+		t.Errorf("%d requests wait", d.waiting)
+	}
+	d.forget(2)
+	if op, ok := d.completed(1, request{transaction: 3}); !ok || op != vstor.OpExecuteSRB {
+		t.Errorf("request of another channel: %v, %v", op, ok)
+	}
+	d.forget(0)
+	d.forget(1)
+	if d.waiting != 0 || len(d.requests) != 0 {
+		t.Errorf("%d requests wait behind all channels", d.waiting)
+	}
 }

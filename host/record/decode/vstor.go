@@ -26,14 +26,12 @@ func (d *Decoder) vstor(r record.Record, h wire.PacketHeader, b []byte) Part {
 	p.add("status", "%v", m.Status)
 	op := m.Operation
 	if h.Type == wire.PacketCompletion {
-		key := request{r.Channel, !r.ToGuest, h.Transaction}
-		if asked, ok := d.requests[key]; ok {
-			delete(d.requests, key)
+		if asked, ok := d.completed(r.Channel, request{!r.ToGuest, h.Transaction}); ok {
 			op = asked
 			p.Name += " of " + op.String()
 		}
-	} else if h.Flags&wire.PacketCompletionRequested != 0 && len(d.requests) < maxRequests {
-		d.requests[request{r.Channel, r.ToGuest, h.Transaction}] = op
+	} else if h.Flags&wire.PacketCompletionRequested != 0 {
+		d.asked(r.Channel, request{r.ToGuest, h.Transaction}, op)
 	}
 	p.rest(append(header(m), p.vstorPayload(op, m, h.Type == wire.PacketCompletion)...))
 	return p

@@ -141,12 +141,12 @@ func count(trace []qemu.TraceLine, event string) (n int, first string) {
 // TestBalloon opens the one channel that QEMU offers, and lets the host take memory
 // and give it back.
 func TestBalloon(t *testing.T) {
-	r := witness.Start(t, "QEMU hv-balloon", "Dynamic Memory: capabilities, status reports, balloon up and down")
 	p := findProgram(t)
-	r.SetVersion(p.Version)
 	if !p.Has(qemu.Balloon) {
 		t.Skipf("QEMU %s has no %s", p.Version, qemu.Balloon)
 	}
+	r := witness.Start(t, "QEMU hv-balloon", "Dynamic Memory: capabilities, status reports, balloon up and down")
+	r.SetVersion(p.Version)
 	command := fmt.Sprint("balloon ", taken)
 	v := boot(t, qemu.Config{Memory: memory}, command, "gc")
 	v.waitFor("waiting for the balloon")

@@ -55,12 +55,15 @@ func (v *vm) waitSaid() []string {
 // TestAsLinux compares what QEMU saw of our guest with what it saw of Debian's
 // kernel: the versions, and each message and its size.
 func TestAsLinux(t *testing.T) {
-	r := witness.Start(t, "QEMU vmbus-bridge, hv-balloon", "our guest's messages against Linux's")
 	p := findProgram(t)
+	if !p.Has(qemu.Balloon) {
+		t.Skipf("QEMU %s has no %s", p.Version, qemu.Balloon)
+	}
+	r := witness.Start(t, "QEMU vmbus-bridge, hv-balloon", "our guest's messages against Linux's")
 	r.SetVersion(p.Version)
 	folder := os.Getenv(linuxFolder)
-	if folder == "" || !p.Has(qemu.Balloon) {
-		t.Skipf("%s is not set (make witness sets it), or QEMU has no %s", linuxFolder, qemu.Balloon)
+	if folder == "" {
+		t.Skipf("%s is not set (make witness sets it)", linuxFolder)
 	}
 	linux := start(t, qemu.Config{
 		Memory: 512 * mib, Kernel: filepath.Join(folder, "vmlinuz-6.12"), Initrd: filepath.Join(folder, "initrd-6.12.img"),
