@@ -11,7 +11,7 @@ import (
 
 // hostCommands are the commands that run machines here.
 func hostCommands() []*cobra.Command {
-	return []*cobra.Command{newRun(), newVMExec(), newVMTest()}
+	return []*cobra.Command{newRun(), newTest(), newTestGuest(), newVMExec(), newVMTest()}
 }
 
 // runAsInit does not return when this process is PID 1 of an emulated machine.

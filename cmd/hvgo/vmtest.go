@@ -179,9 +179,14 @@ func (o *vmTestOptions) runTests(ctx context.Context, p testPackage, run runFunc
 
 // runChild runs a program here.
 func runChild(ctx context.Context, path, dir string, args []string) (int, error) {
+	return runChildTo(ctx, os.Stdout, path, dir, args)
+}
+
+// runChildTo runs a program here, with its own standard output.
+func runChildTo(ctx context.Context, out io.Writer, path, dir string, args []string) (int, error) {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = dir
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {

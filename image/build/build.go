@@ -153,7 +153,7 @@ func (o Options) link(ctx context.Context, tmp string) (elf []byte, output strin
 	}
 	file := filepath.Join(tmp, "program")
 	args := []string{"build", "-overlay=" + overlay, "-buildmode=pie", "-trimpath", "-o", file,
-		"-ldflags=" + strings.TrimSpace(o.LDFlags+" -s=false -w -E "+entrySymbol+" -checklinkname=0")}
+		"-ldflags=" + o.ldflags()}
 	if o.GCFlags != "" {
 		args = append(args, "-gcflags="+o.GCFlags)
 	}
@@ -176,6 +176,11 @@ func (o Options) link(ctx context.Context, tmp string) (elf []byte, output strin
 	}
 	elf, err = os.ReadFile(file)
 	return elf, output, err
+}
+
+// ldflags are the user's and ours.
+func (o Options) ldflags() string {
+	return strings.TrimSpace(o.LDFlags + " -s=false -w -E " + entrySymbol + " -checklinkname=0")
 }
 
 // where gives the folder to run the go command in, and the package's name there.

@@ -73,12 +73,7 @@ func (g *goTool) version() string {
 // run runs the go command for a Linux guest. Words are what it said about an
 // error.
 func (g *goTool) run(ctx context.Context, dir string, env []string, args ...string) (out []byte, words string, err error) {
-	cmd := exec.CommandContext(ctx, g.path, args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOOS=linux", "GOARCH=amd64", "GO111MODULE=on", "PWD="+dir)
-	cmd.Env = append(cmd.Env, env...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
+	cmd := g.command(ctx, dir, append([]string{"GOOS=linux", "GOARCH=amd64"}, env...), args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
@@ -91,6 +86,17 @@ func (g *goTool) run(ctx context.Context, dir string, env []string, args ...stri
 		words = strings.TrimSpace(words + "\n" + err.Error())
 	}
 	return stdout.Bytes(), words, err
+}
+
+// command is the go command, which gets 5 s to end when ctx does.
+func (g *goTool) command(ctx context.Context, dir string, env []string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, g.path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GO111MODULE=on", "PWD="+dir)
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
 }
 
 // orCancelled prefers the end of ctx over an error that it caused.

@@ -1,0 +1,328 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hvgo/hvgo/host/kvm"
+	"github.com/hvgo/hvgo/host/nested"
+	"github.com/hvgo/hvgo/image/build"
+	"github.com/hvgo/hvgo/internal/testjob"
+)
+
+func newTest() *cobra.Command {
+	return &cobra.Command{
+		Use:   "test [flags] [packages] [-args ARGUMENT...]",
+		Short: "Run the tests of packages inside virtual machines",
+		Long: `Build the test program of each package with hvgo's runtime, boot it in a virtual
+machine on this computer, and report as go test does.
+
+The flags are go test's, with one dash or two: -run, -skip, -v, -count, -short,
+-timeout, -failfast, -list, -parallel, -cpu, -bench, -benchtime, -benchmem,
+-shuffle, -json, -cover, -tags, -gcflags, -ldflags; and those that write files
+here: -coverprofile, -cpuprofile, -memprofile, -blockprofile, -mutexprofile,
+-trace, -outputdir. Of its own it has
+  -memory SIZE   memory of a virtual machine in MiB, or with K, M, G (512)
+  -nested        use the emulated machine even where KVM has Hyper-V
+  -native        never use it
+The packages are tested one after another, without go vet.
+
+A test finds the files of its package's folder where they are outside: testdata,
+and sub-folders without Go files. There is no network but the loopback, and one
+processor.`,
+		Example: `  hvgo test ./...
+  hvgo test -run TestX -v ./pkg
+  hvgo test -bench . -cpuprofile cpu.out ./pkg`,
+		DisableFlagParsing: true, // the go command's way: flags and packages in any order
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := parseTest(args)
+			if err != nil {
+				return err
+			}
+			if p.help {
+				return cmd.Help()
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			err = p.run(ctx)
+			if ctx.Err() != nil && err != nil {
+				return errInterrupted
+			}
+			return err
+		},
+	}
+}
+
+// testRun is a run of hvgo test.
+type testRun struct {
+	*testPlan
+	tests  *build.Tests
+	tmp    string
+	m      *nested.Machine // nil: here
+	stream bool            // show the output as it comes, of tests that pass too
+	covers int             // coverage profiles written
+}
+
+// run tests all packages. The error for tests that fail is a status only.
+func (p *testPlan) run(ctx context.Context) error {
+	build.Check = checkImage
+	t := &testRun{testPlan: p, tests: &build.Tests{Options: build.Options{Tags: p.tags, GCFlags: p.gcflags, LDFlags: p.ldflags, Log: os.Stderr}, Flags: p.build}}
+	patterns := p.packages
+	if len(patterns) == 0 {
+		patterns = []string{"."}
+	}
+	pkgs, err := t.tests.List(ctx, patterns)
+	if err != nil {
+		return err
+	}
+	for name := range p.profiles {
+		if len(pkgs) > 1 && name != "coverprofile" {
+			return fmt.Errorf("cannot use -%s with %d packages: give one", name, len(pkgs))
+		}
+	}
+	t.stream = len(pkgs) == 1 || p.verbose || p.bench || p.list
+	if t.tmp, err = os.MkdirTemp("", "hvgo-test-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(t.tmp)
+	defer func() {
+		if t.m != nil {
+			t.m.Close()
+		}
+	}()
+	failed := false
+	for _, pkg := range pkgs {
+		ok, err := t.one(ctx, pkg)
+		if err != nil {
+			return err
+		}
+		if failed = failed || !ok; failed && p.failFast {
+			break
+		}
+	}
+	if !failed {
+		return nil
+	}
+	if !p.json && len(pkgs) > 1 {
+		fmt.Println("FAIL")
+	}
+	return exitStatus(1)
+}
+
+// one tests a package. The error ends the run.
+func (t *testRun) one(ctx context.Context, pkg build.TestPackage) (ok bool, err error) {
+	out, done := t.output(ctx, pkg)
+	defer func() { err = errors.Join(err, done()) }()
+	if !pkg.HasTests {
+		fmt.Fprintf(out, "?   \t%s\t[no test files]\n", pkg.ImportPath)
+		return true, nil
+	}
+	kernel := filepath.Join(t.tmp, "test.elf")
+	if err := t.tests.Build(ctx, pkg, kernel); err != nil {
+		if ctx.Err() != nil || !build.IsUserError(err) {
+			return false, err
+		}
+		_, words, _ := strings.Cut(err.Error(), ":\n")
+		fmt.Fprintln(os.Stderr, words)
+		fmt.Fprintf(out, "FAIL\t%s [build failed]\n", pkg.ImportPath)
+		return false, nil
+	}
+	args, err := t.prepare(pkg, kernel)
+	if err != nil {
+		return false, err
+	}
+	if err := t.start(ctx); err != nil {
+		return false, err
+	}
+	var kept bytes.Buffer
+	to := out
+	if !t.stream {
+		to = &kept
+	}
+	start := time.Now()
+	status, err := t.boot(ctx, args, to)
+	if err != nil {
+		return false, err
+	}
+	took := time.Since(start).Seconds()
+	if err := t.collect(); err != nil {
+		return false, err
+	}
+	if status != 0 {
+		_, _ = kept.WriteTo(out) // what cannot be written, nobody reads
+		fmt.Fprintf(out, "FAIL\t%s\t%.3fs\n", pkg.ImportPath, took)
+		return false, nil
+	}
+	fmt.Fprintf(out, "ok  \t%s\t%.3fs%s\n", pkg.ImportPath, took, summary(kept.String()))
+	return true, nil
+}
+
+// summary is what go test says behind a package's time.
+func summary(output string) string {
+	s := ""
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "coverage: ") {
+			s += "\t" + line
+		}
+		if strings.Contains(line, "no tests to run") {
+			s += "\t[no tests to run]"
+		}
+	}
+	return s
+}
+
+// output is where a package's output goes, and what to call behind it.
+func (t *testRun) output(ctx context.Context, pkg build.TestPackage) (io.Writer, func() error) {
+	if !t.json {
+		return os.Stdout, func() error { return nil }
+	}
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := t.tests.Tool(ctx, r, os.Stdout, "test2json", "-p", pkg.ImportPath, "-t")
+		r.CloseWithError(errors.New("test2json has ended"))
+		ended <- err
+	}()
+	return w, func() error {
+		w.Close()
+		return <-ended
+	}
+}
+
+// runtimeSettings are variables that the Go runtime reads when it starts, before
+// the job has been read.
+var runtimeSettings = []string{"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"}
+
+// placesOutside are variables that name what is not in the guest.
+var placesOutside = []string{"HOME", "PATH", "PWD", "OLDPWD", "TMPDIR", "SHELL", "GOROOT", "GOPATH", "GOCACHE", "GOMODCACHE", "GOTMPDIR", "GOWORK", "GOFLAGS"}
+
+// prepare writes the disks, and gives the arguments of hvgo test-guest.
+func (t *testRun) prepare(pkg build.TestPackage, kernel string) ([]string, error) {
+	job := testjob.Job{Dir: pkg.Dir, Args: t.args, Begin: "hvgo: the tests begin " + rand.Text()}
+	var settings []string
+	for _, e := range os.Environ() {
+		name, value, _ := strings.Cut(e, "=")
+		switch {
+		case slices.Contains(runtimeSettings, name) && !strings.ContainsAny(value, "\" \t\n"):
+			settings = append(settings, e)
+		case !slices.Contains(placesOutside, name):
+			job.Env = append(job.Env, e)
+		}
+	}
+	args := []string{"test-guest", "--memory", strconv.FormatUint(t.memory/mib, 10), "--begin", job.Begin, "--settings", strings.Join(settings, " ")}
+	if t.timeout > 0 {
+		args = append(args, "--timeout", (t.timeout + time.Minute).String())
+	}
+	if len(t.profiles) > 0 {
+		job.Args = append([]string{"-test.outputdir=" + testjob.OutDir}, job.Args...)
+		if err := os.WriteFile(t.file("results"), nil, 0o666); err != nil {
+			return nil, err
+		}
+		if err := os.Truncate(t.file("results"), testjob.MaxTotal); err != nil {
+			return nil, err
+		}
+		args = append(args, "--results", t.file("results"))
+	}
+	f, err := os.Create(t.file("job"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err = testjob.Write(f, job); err != nil {
+		err = fmt.Errorf("the files of %s: %w", pkg.ImportPath, err)
+	}
+	return append(args, kernel, t.file("job")), errors.Join(err, f.Close())
+}
+
+func (t *testRun) file(name string) string { return filepath.Join(t.tmp, name) }
+
+// start starts the emulated machine, where one is needed, before the first guest.
+func (t *testRun) start(ctx context.Context) error {
+	why := errors.New("-nested")
+	switch {
+	case t.m != nil:
+		return nil
+	case !t.nested:
+		why = kvm.Usable()
+	}
+	if why == nil || t.native {
+		return why
+	}
+	say(fmt.Sprintf("%v: running in an emulated machine (slower)", why))
+	m, err := nested.Start(ctx, nested.Config{
+		MemoryMiB: int(t.memory/mib) + nestedOverhead, Shares: []nested.Share{{Path: t.tmp, Writable: true}}, Progress: say,
+	})
+	t.m = m
+	return err
+}
+
+// boot runs hvgo test-guest, and gives its exit status.
+func (t *testRun) boot(ctx context.Context, args []string, out io.Writer) (int, error) {
+	if t.m != nil {
+		return t.m.Run(ctx, nested.Command{Path: nested.InitPath, Args: args, Dir: t.tmp, Env: os.Environ(), Stdout: out, Stderr: os.Stderr})
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	return runChildTo(ctx, out, self, t.tmp, args)
+}
+
+// collect saves the profiles that the tests wrote. Coverage of several packages
+// makes one file.
+func (t *testRun) collect() error {
+	if len(t.profiles) == 0 {
+		return nil
+	}
+	f, err := os.Open(t.file("results"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	names := map[string]bool{}
+	for n := range t.profiles {
+		names[n] = true
+	}
+	err = testjob.ReadResults(f, names, func(name string, r io.Reader) error {
+		b, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+		if name == "coverprofile" {
+			if t.covers++; t.covers > 1 {
+				_, b, _ = bytes.Cut(b, []byte("\n")) // the line of the mode
+				flags = os.O_WRONLY | os.O_APPEND
+			}
+		}
+		to, err := os.OpenFile(t.profiles[name], flags, 0o666)
+		if err != nil {
+			return err
+		}
+		_, err = to.Write(b)
+		return errors.Join(err, to.Close())
+	})
+	if err != nil {
+		return fmt.Errorf("what the tests brought back: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hvgo/hvgo/image"
+)
+
+// guestPackage is what a test program imports: the runtime, and how it gets its
+// flags and files.
+const guestPackage = modulePath + "/testguest"
+
+// Tests builds the test programs of packages. Of its Options, Package, Output,
+// Format, EFI and ELF are not used.
+type Tests struct {
+	Options
+	Flags []string // more flags of go test, such as -cover
+
+	g *goTool
+}
+
+// TestPackage is a package whose tests may be built.
+type TestPackage struct {
+	ImportPath, Dir string
+	HasTests        bool
+
+	name   string
+	module *goModule
+}
+
+// List finds the packages that the patterns name, as the go command understands
+// them, and refuses what cannot be tested in a guest.
+func (t *Tests) List(ctx context.Context, patterns []string) ([]TestPackage, error) {
+	if t.Log == nil {
+		t.Log = io.Discard
+	}
+	g, err := findGo(ctx, t.Dir)
+	if err != nil {
+		return nil, err
+	}
+	t.g = g
+	args := t.tags([]string{"list", "-json=ImportPath,Dir,Name,Standard,Module,TestGoFiles,XTestGoFiles"})
+	out, words, err := g.run(ctx, g.dir, []string{"CGO_ENABLED=0"}, append(append(args, "--"), patterns...)...)
+	if err != nil {
+		return nil, orCancelled(ctx, &Error{"the packages cannot be loaded", words})
+	}
+	if len(out) == 0 {
+		return nil, failf("%s matches no packages", strings.Join(patterns, " "))
+	}
+	var all []TestPackage
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct {
+			goPackage
+			TestGoFiles, XTestGoFiles []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		switch {
+		case p.Standard:
+			return nil, failf("%s is part of the standard library, which hvgo's runtime itself is made of: hvgo test cannot test it yet; give packages of a module", p.ImportPath)
+		case p.Module == nil:
+			return nil, failf("%s is in no module; make one with: go mod init", p.ImportPath)
+		case !p.Module.Main:
+			return nil, failf("%s is in a module of others (%s); test it in a checkout of that module", p.ImportPath, p.Module.Path)
+		}
+		all = append(all, TestPackage{p.ImportPath, p.Dir, len(p.TestGoFiles)+len(p.XTestGoFiles) > 0, p.Name, p.Module})
+	}
+}
+
+// Build writes the package's test program, with hvgo's runtime in it, as a kernel
+// to be booted without firmware. The Error of tests that do not compile has the
+// go command's words.
+func (t *Tests) Build(ctx context.Context, p TestPackage, output string) error {
+	tmp, err := os.MkdirTemp("", "hvgo-build-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	workspace, err := t.g.workspace(ctx, t.Options, &goPackage{Dir: p.Dir, ImportPath: p.ImportPath, Module: p.module}, tmp)
+	if err != nil {
+		return err
+	}
+	overlay, err := overlayFile(p.Dir, tmp, "zz_hvgo%s_test.go", p.name+"_test", guestPackage)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(tmp, "program")
+	args := []string{"test", "-c", "-vet=off", "-overlay=" + overlay, "-buildmode=pie", "-o", file, "-ldflags=" + t.ldflags()}
+	if t.GCFlags != "" {
+		args = append(args, "-gcflags="+t.GCFlags)
+	}
+	args = append(t.tags(append(args, t.Flags...)), ".")
+	err = step(t.Log, "compile the tests of "+p.ImportPath, func() error {
+		_, words, err := t.g.run(ctx, p.Dir, []string{"GOWORK=" + workspace, "GOFLAGS=" + t.g.flags(), "CGO_ENABLED=0"}, args...)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		return &Error{"the tests of " + p.ImportPath + " do not build", words}
+	})
+	if err != nil {
+		return err
+	}
+	if err := Check(file); err != nil {
+		return err
+	}
+	elf, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	kernel, err := image.ELF(elf)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.ImportPath, err)
+	}
+	return os.WriteFile(output, kernel, 0o666)
+}
+
+// Tool runs a tool of the Go toolchain, such as test2json, from in to out.
+func (t *Tests) Tool(ctx context.Context, in io.Reader, out io.Writer, args ...string) error {
+	cmd := t.g.command(ctx, t.g.dir, nil, append([]string{"tool"}, args...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, os.Stderr
+	return cmd.Run()
+}
