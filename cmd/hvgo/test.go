@@ -40,7 +40,8 @@ The flags are go test's, with one dash or two: -run, -skip, -v, -count, -short,
 -timeout, -failfast, -list, -parallel, -cpu, -bench, -benchtime, -benchmem,
 -shuffle, -json, -cover, -tags, -gcflags, -ldflags; and those that write files
 here: -coverprofile, -cpuprofile, -memprofile, -blockprofile, -mutexprofile,
--trace, -outputdir. Of its own it has
+-trace, -outputdir. -c writes the test program to the file of -o, a kernel for
+hosts that boot without firmware, and runs nothing. Of its own it has
   -memory SIZE   memory of a virtual machine in MiB, or with K, M, G (512)
   -nested        use the emulated machine even where KVM has Hyper-V
   -native        never use it
@@ -99,6 +100,9 @@ func (p *testPlan) run(ctx context.Context) error {
 			return fmt.Errorf("cannot use -%s with %d packages: give one", name, len(pkgs))
 		}
 	}
+	if p.compile {
+		return t.compileOnly(ctx, pkgs)
+	}
 	t.stream = len(pkgs) == 1 || p.verbose || p.bench || p.list
 	if t.tmp, err = os.MkdirTemp("", "hvgo-test-"); err != nil {
 		return err
@@ -128,9 +132,24 @@ func (p *testPlan) run(ctx context.Context) error {
 	return exitStatus(1)
 }
 
+// compileOnly writes the test program of a package, and runs nothing.
+func (t *testRun) compileOnly(ctx context.Context, pkgs []build.TestPackage) error {
+	if len(pkgs) != 1 || !pkgs[0].HasTests {
+		return errors.New("-c takes one package that has tests")
+	}
+	output := t.output
+	if output == "" {
+		output = filepath.Base(pkgs[0].Dir) + ".test.elf"
+	}
+	if st, err := os.Stat(output); err == nil && (!st.Mode().IsRegular() || st.Size() > 0 && readELF(output) == nil) {
+		return fmt.Errorf("cannot write %s: it exists and is no ELF file: remove it, or give another name with -o", output)
+	}
+	return t.tests.Build(ctx, pkgs[0], output)
+}
+
 // one tests a package. The error ends the run.
 func (t *testRun) one(ctx context.Context, pkg build.TestPackage) (ok bool, err error) {
-	out, done := t.output(ctx, pkg)
+	out, done := t.writer(ctx, pkg)
 	defer func() { err = errors.Join(err, done()) }()
 	if !pkg.HasTests {
 		fmt.Fprintf(out, "?   \t%s\t[no test files]\n", pkg.ImportPath)
@@ -154,9 +173,9 @@ func (t *testRun) one(ctx context.Context, pkg build.TestPackage) (ok bool, err 
 		return false, err
 	}
 	var kept bytes.Buffer
-	to := out
+	to := &counted{w: out}
 	if !t.stream {
-		to = &kept
+		to.w = &kept
 	}
 	start := time.Now()
 	status, err := t.boot(ctx, args, to)
@@ -165,15 +184,30 @@ func (t *testRun) one(ctx context.Context, pkg build.TestPackage) (ok bool, err 
 	}
 	took := time.Since(start).Seconds()
 	if err := t.collect(); err != nil {
-		return false, err
+		say(err.Error())
+		status = max(status, 1)
 	}
 	if status != 0 {
 		_, _ = kept.WriteTo(out) // what cannot be written, nobody reads
+		if to.n == 0 {
+			fmt.Fprintf(out, "exit status %d\n", status)
+		}
 		fmt.Fprintf(out, "FAIL\t%s\t%.3fs\n", pkg.ImportPath, took)
 		return false, nil
 	}
 	fmt.Fprintf(out, "ok  \t%s\t%.3fs%s\n", pkg.ImportPath, took, summary(kept.String()))
 	return true, nil
+}
+
+// counted counts what is written.
+type counted struct {
+	w io.Writer
+	n int
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.n += len(b)
+	return c.w.Write(b)
 }
 
 // summary is what go test says behind a package's time.
@@ -191,8 +225,8 @@ func summary(output string) string {
 	return s
 }
 
-// output is where a package's output goes, and what to call behind it.
-func (t *testRun) output(ctx context.Context, pkg build.TestPackage) (io.Writer, func() error) {
+// writer is where a package's output goes, and what to call behind it.
+func (t *testRun) writer(ctx context.Context, pkg build.TestPackage) (io.Writer, func() error) {
 	if !t.json {
 		return os.Stdout, func() error { return nil }
 	}
@@ -234,7 +268,6 @@ func (t *testRun) prepare(pkg build.TestPackage, kernel string) ([]string, error
 		args = append(args, "--timeout", (t.timeout + time.Minute).String())
 	}
 	if len(t.profiles) > 0 {
-		job.Args = append([]string{"-test.outputdir=" + testjob.OutDir}, job.Args...)
 		if err := os.WriteFile(t.file("results"), nil, 0o666); err != nil {
 			return nil, err
 		}

@@ -8,11 +8,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hvgo/hvgo/internal/testjob"
 )
 
 // testPlan is a command line of hvgo test, understood as go test does it.
@@ -22,13 +25,14 @@ type testPlan struct {
 	build    []string // flags of go test -c
 	profiles map[string]string
 	outDir   string // of profiles with a relative name
+	output   string // of -c
 
 	tags, gcflags, ldflags  string
 	memory                  uint64 // bytes
 	timeout                 time.Duration
 	verbose, bench, list    bool
 	json, cover, failFast   bool
-	nested, native, showLog bool
+	nested, native, compile bool
 	help                    bool
 }
 
@@ -42,12 +46,12 @@ var (
 	// testFiles name a file that the test program writes.
 	testFiles = []string{"cpuprofile", "memprofile", "blockprofile", "mutexprofile", "coverprofile", "trace"}
 	// ownValues and ownBools are not the test program's.
-	ownValues = []string{"tags", "gcflags", "ldflags", "outputdir", "covermode", "coverpkg", "memory", "p", "vet"}
-	ownBools  = []string{"json", "cover", "nested", "native", "x-log", "h", "help"}
+	ownValues = []string{"tags", "gcflags", "ldflags", "o", "outputdir", "covermode", "coverpkg", "memory", "p", "vet"}
+	ownBools  = []string{"c", "json", "cover", "nested", "native", "h", "help"}
 	// notHere are flags of go test that have no meaning, or none yet.
 	notHere = map[string]string{
 		"race": "it needs cgo", "msan": "it needs cgo", "asan": "it needs cgo",
-		"exec": "the tests run in a virtual machine", "c": "hvgo build makes images", "o": "hvgo build makes images", "i": "there is nothing to install",
+		"exec": "the tests run in a virtual machine", "i": "there is nothing to install",
 		"fuzz": "the corpus cannot be kept; the seeds run as tests", "fuzztime": "there is no -fuzz", "fuzzminimizetime": "there is no -fuzz",
 		"mod": "", "modfile": "", "overlay": "", "buildmode": "", "toolexec": "", "linkshared": "", "compiler": "", "a": "", "n": "", "x": "", "work": "",
 		"asmflags": "", "gccgoflags": "", "pgo": "", "trimpath": "", "C": "", "testlogfile": "", "artifacts": "",
@@ -114,7 +118,7 @@ func (p *testPlan) take(arg, name, value string, given bool) (err error) {
 	case slices.Contains(ownValues, name):
 		return p.takeOwn(name, value)
 	case slices.Contains(ownBools, name):
-		for n, b := range map[string]*bool{"json": &p.json, "cover": &p.cover, "nested": &p.nested, "native": &p.native, "x-log": &p.showLog, "h": &p.help, "help": &p.help} {
+		for n, b := range map[string]*bool{"c": &p.compile, "json": &p.json, "cover": &p.cover, "nested": &p.nested, "native": &p.native, "h": &p.help, "help": &p.help} {
 			if n == name {
 				*b = on
 			}
@@ -152,6 +156,8 @@ func (p *testPlan) takeOwn(name, value string) (err error) {
 		p.ldflags = value
 	case "outputdir":
 		p.outDir = value
+	case "o":
+		p.output = value
 	case "covermode", "coverpkg":
 		p.cover = true
 		p.build = append(p.build, "-"+name+"="+value)
@@ -173,6 +179,9 @@ func (p *testPlan) finish() error {
 	if p.nested && p.native {
 		return errors.New("-nested and -native contradict each other")
 	}
+	if p.output != "" && !p.compile {
+		return errors.New("flag -o is for -c, which writes the test program and runs nothing")
+	}
 	first := []string{"-test.paniconexit0", "-test.timeout=" + p.timeout.String()}
 	if p.json {
 		p.verbose = true
@@ -183,10 +192,13 @@ func (p *testPlan) finish() error {
 		if p.profiles[name] == "" {
 			continue
 		}
-		first = append(first, "-test."+name+"="+name)
+		first = append(first, "-test."+name+"="+testjob.OutDir+"/"+name)
 		file := p.profiles[name]
 		if p.outDir != "" && !filepath.IsAbs(file) {
 			file = filepath.Join(p.outDir, file)
+		}
+		if st, err := os.Stat(filepath.Dir(file)); err != nil || !st.IsDir() {
+			return fmt.Errorf("flag -%s: there is no folder %s", name, filepath.Dir(file))
 		}
 		p.profiles[name] = file
 	}

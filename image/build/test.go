@@ -103,9 +103,9 @@ func (t *Tests) Build(ctx context.Context, p TestPackage, output string) error {
 	if t.GCFlags != "" {
 		args = append(args, "-gcflags="+t.GCFlags)
 	}
-	args = append(t.tags(append(args, t.Flags...)), ".")
+	args = append(t.tags(append(args, t.Flags...)), p.ImportPath)
 	err = step(t.Log, "compile the tests of "+p.ImportPath, func() error {
-		_, words, err := t.g.run(ctx, p.Dir, []string{"GOWORK=" + workspace, "GOFLAGS=" + t.g.flags(), "CGO_ENABLED=0"}, args...)
+		_, words, err := t.g.run(ctx, t.g.dir, []string{"GOWORK=" + workspace, "GOFLAGS=" + t.g.flags(), "CGO_ENABLED=0"}, args...)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (t *Tests) Build(ctx context.Context, p TestPackage, output string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.ImportPath, err)
 	}
-	return os.WriteFile(output, kernel, 0o666)
+	return image.WriteFile(ctx, output, kernel)
 }
 
 // Tool runs a tool of the Go toolchain, such as test2json, from in to out.

@@ -1,0 +1,170 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package testjob
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestJob packs a package's folder and unpacks it elsewhere.
+func TestJob(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	write(t, from, map[string]string{
+		"a.go": "package a", "notes.txt": "n", "testdata/x/y.txt": "deep", "testdata/m/go.mod": "module m", "testdata/.dot": "d",
+		"pages/index.html": "<p>", "sub/b.go": "package b", "sub/testdata/z": "not ours", "mod/go.mod": "module n", ".git/config": "g",
+	})
+	if err := os.Symlink("y.txt", filepath.Join(from, "testdata/x/link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(from, "testdata/dangling")); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	want := Job{Dir: from, Args: []string{"-test.v", `a "b" c`}, Env: []string{"A=ü b"}, Begin: "go"}
+	size, err := Write(&b, want)
+	if err != nil || size != int64(b.Len()) || size%Align != 0 {
+		t.Fatalf("size %d of %d, %v", size, b.Len(), err)
+	}
+	got, err := Read(&b, func(j Job, h *tar.Header, r io.Reader) error {
+		j.Dir = to
+		return Unpack(j, h, r)
+	})
+	if err != nil || got.Dir != want.Dir || !slices.Equal(got.Args, want.Args) || !slices.Equal(got.Env, want.Env) || got.Begin != want.Begin {
+		t.Fatalf("job %+v, %v", got, err)
+	}
+	for name, text := range map[string]string{
+		"a.go": "package a", "notes.txt": "n", "testdata/x/y.txt": "deep", "testdata/x/link": "deep", "testdata/m/go.mod": "module m", "testdata/.dot": "d", "pages/index.html": "<p>",
+	} {
+		if b, err := os.ReadFile(filepath.Join(to, name)); err != nil || string(b) != text {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	for _, name := range []string{"sub", "mod", ".git"} {
+		if _, err := os.Lstat(filepath.Join(to, name)); !os.IsNotExist(err) {
+			t.Errorf("%s was taken along: %v", name, err)
+		}
+	}
+	if target, err := os.Readlink(filepath.Join(to, "testdata/dangling")); target != "nowhere" {
+		t.Errorf("dangling link: %q, %v", target, err)
+	}
+}
+
+// archive makes one with headers as given.
+func archive(t testing.TB, job string, headers ...*tar.Header) *bytes.Buffer {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range append([]*tar.Header{{Name: jobName, Size: int64(len(job))}}, headers...) {
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		text := job
+		if h.Name != jobName {
+			text = strings.Repeat("x", int(min(h.Size, 1<<20)))
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = w.Flush() // fails for a size that was not written in full, which is meant
+	return &b
+}
+
+// TestHostile reads what Write does not write.
+func TestHostile(t *testing.T) {
+	const job = `{"Dir":"/d"}`
+	for _, tt := range []struct {
+		name, want string
+		b          *bytes.Buffer
+	}{
+		{"nothing", "no test job", new(bytes.Buffer)},
+		{"zeros", "no test job", bytes.NewBuffer(make([]byte, 8192))},
+		{"no JSON", "job.json", archive(t, "{")},
+		{"relative folder", "not absolute", archive(t, `{"Dir":"d"}`)},
+		{"upwards", "bad file name", archive(t, job, &tar.Header{Name: "files/../x", Size: 1})},
+		{"absolute", "bad file name", archive(t, job, &tar.Header{Name: "files//etc/x", Size: 1})},
+		{"elsewhere", "bad file name", archive(t, job, &tar.Header{Name: "x", Size: 1})},
+		{"too large", "too much", archive(t, job, &tar.Header{Name: "files/x", Size: MaxTotal + 1})},
+		{"device", "neither file nor folder", archive(t, job, &tar.Header{Name: "files/x", Typeflag: tar.TypeBlock})},
+	} {
+		dir := t.TempDir()
+		_, err := Read(tt.b, func(j Job, h *tar.Header, r io.Reader) error {
+			j.Dir = dir
+			return Unpack(j, h, r)
+		})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+		if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
+			t.Errorf("%s left %v, %v", tt.name, left, err)
+		}
+	}
+}
+
+func TestResults(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"cpuprofile": "samples", "other": "o", "folder/x": "x"})
+	var b bytes.Buffer
+	if err := WriteResults(&b, dir); err != nil || b.Len()%Align != 0 {
+		t.Fatalf("%d bytes, %v", b.Len(), err)
+	}
+	b.Write(make([]byte, 8192)) // the rest of the disk
+	got := map[string]string{}
+	err := ReadResults(&b, map[string]bool{"cpuprofile": true, "folder": true}, func(name string, r io.Reader) error {
+		text, err := io.ReadAll(r)
+		got[name] = string(text)
+		return err
+	})
+	if err != nil || !maps.Equal(got, map[string]string{"cpuprofile": "samples"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := ReadResults(bytes.NewReader(make([]byte, 8192)), nil, nil); err != nil {
+		t.Errorf("a disk that nobody wrote: %v", err)
+	}
+}
+
+// FuzzRead gives both readers what no writer wrote: they end, and names stay below
+// their folder.
+func FuzzRead(f *testing.F) {
+	f.Add(archive(f, `{"Dir":"/d"}`, &tar.Header{Name: "files/a", Size: 3}).Bytes())
+	f.Add(archive(f, `{"Dir":"/d"}`, &tar.Header{Name: "cpuprofile", Size: 3}).Bytes())
+	f.Add(make([]byte, 2048))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = Read(bytes.NewReader(b), func(_ Job, h *tar.Header, r io.Reader) error {
+			if !filepath.IsLocal(h.Name) {
+				t.Errorf("name %q", h.Name)
+			}
+			_, err := io.Copy(io.Discard, r)
+			return err
+		})
+		_ = ReadResults(bytes.NewReader(b), map[string]bool{"cpuprofile": true}, func(name string, r io.Reader) error {
+			if name != "cpuprofile" {
+				t.Errorf("name %q", name)
+			}
+			_, err := io.Copy(io.Discard, r)
+			return err
+		})
+	})
+}
