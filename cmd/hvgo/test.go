@@ -62,7 +62,7 @@ processor.`,
 			if p.help {
 				return cmd.Help()
 			}
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 			defer stop()
 			err = p.run(ctx)
 			if ctx.Err() != nil && err != nil {

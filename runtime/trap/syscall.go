@@ -146,6 +146,9 @@ func serveDescriptor(f *ring0.Frame, fd uint64, b, c uintptr) int {
 	case unix.SYS_EVENTFD2:
 		return sched.NewEvent(fd&0xffffffff, uint32(b)&(unix.O_CLOEXEC|unix.O_NONBLOCK), b&unix.EFD_SEMAPHORE != 0)
 	}
+	if f.RAX == unix.SYS_DUP3 && (c&^unix.O_CLOEXEC != 0 || uint32(fd) == uint32(b)) {
+		return eInval // whether there is such a descriptor or not, as on Linux
+	}
 	if sched.Kind(fd) == ring0.FDFree {
 		return eBadF
 	}

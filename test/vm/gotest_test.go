@@ -71,6 +71,7 @@ func TestGoTest(t *testing.T) {
 		flags  []string
 	}{
 		{"TestPass", 0, "environment: two words", nil},
+		{"TestDup3", 0, "--- PASS: TestDup3", nil},
 		{"TestFail", 1, "--- FAIL: TestFail", nil},
 		{"TestExit", 3, "=== RUN   TestExit", nil},
 		{"TestPanic", 2, "panic: meant to panic", nil},

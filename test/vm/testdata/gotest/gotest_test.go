@@ -9,6 +9,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,6 +28,15 @@ func TestPass(t *testing.T) {
 	}
 	if err := os.WriteFile(filepath.Join(t.TempDir(), "x"), b, 0o644); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is wrong with dup3's arguments counts before there being no such descriptor.
+func TestDup3(t *testing.T) {
+	for _, a := range [][3]uintptr{{999, 999, 0}, {999, 998, 1}} {
+		if _, _, e := syscall.Syscall(syscall.SYS_DUP3, a[0], a[1], a[2]); e != syscall.EINVAL {
+			t.Errorf("dup3%v: %v, want %v", a, e, syscall.EINVAL)
+		}
 	}
 }
 
