@@ -192,12 +192,18 @@ func (t *testRun) one(ctx context.Context, pkg build.TestPackage) (ok bool, err 
 		if to.n == 0 {
 			fmt.Fprintf(out, "exit status %d\n", status)
 		}
+		if status == outOfMemory {
+			say(fmt.Sprintf("the guest had %d MiB of memory: -memory gives it more", t.memory/mib))
+		}
 		fmt.Fprintf(out, "FAIL\t%s\t%.3fs\n", pkg.ImportPath, took)
 		return false, nil
 	}
 	fmt.Fprintf(out, "ok  \t%s\t%.3fs%s\n", pkg.ImportPath, took, summary(kept.String()))
 	return true, nil
 }
+
+// outOfMemory is the exit status of a guest that had too little: as if by SIGKILL.
+const outOfMemory = 137
 
 // counted counts what is written.
 type counted struct {
