@@ -62,7 +62,7 @@ processor.`,
 			if p.help {
 				return cmd.Help()
 			}
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			err = p.run(ctx)
 			if ctx.Err() != nil && err != nil {
