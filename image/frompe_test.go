@@ -6,8 +6,12 @@ package image
 import (
 	"bytes"
 	"debug/elf"
+	"debug/pe"
 	"errors"
+	"strings"
 	"testing"
+
+	wire "github.com/hvgo/hvgo/internal/wire/pe"
 )
 
 // kernelMemory is what a loader makes of a kernel: memory from its page tables on,
@@ -72,6 +76,23 @@ func TestELFFromPE(t *testing.T) {
 	if _, err := ELFFromPE(old); !errors.Is(err, ErrProgram) {
 		t.Errorf("an application without entries: %v", err)
 	}
+	if _, err := ELFFromPE(overlapping(t, application)); !errors.Is(err, ErrProgram) || !strings.Contains(err.Error(), "overlap") {
+		t.Errorf("relocations that overlap: %v", err)
+	}
+}
+
+// overlapping gives an application whose first block of relocations has its second
+// one in the middle of the first.
+func overlapping(t *testing.T, application []byte) []byte {
+	t.Helper()
+	b := bytes.Clone(application)
+	f, err := pe.NewFile(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := b[f.Section(".reloc").Offset+wire.RelocBlockSize:]
+	le.PutUint16(entries[2:], le.Uint16(entries)+4)
+	return b
 }
 
 // FuzzELFFromPE changes the headers, relocations and description of an application.

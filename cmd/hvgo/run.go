@@ -145,19 +145,12 @@ func (o *runOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer plan.close()
-	console := io.Writer(os.Stdout)
-	if o.console != "-" {
-		f, err := plan.openConsole(o.console)
-		if err != nil {
-			return fmt.Errorf("--console: %w", err)
-		}
-		defer f.Close()
-		console = f
+	console, closeConsole, err := plan.consoleTo(o.console)
+	if err != nil {
+		return err
 	}
-	why := errors.New("--nested")
-	if !o.nested {
-		why = kvm.Usable()
-	}
+	defer closeConsole()
+	why := o.notHere()
 	switch {
 	case why == nil:
 		return plan.runNative(ctx, console)
@@ -166,6 +159,14 @@ func (o *runOptions) run(ctx context.Context) error {
 	}
 	say(fmt.Sprintf("%v: running in an emulated machine (slower)", why))
 	return plan.runNested(ctx, console)
+}
+
+// notHere says why the guest is to run in the emulated machine; nil: it runs here.
+func (o *runOptions) notHere() error {
+	if o.nested {
+		return errors.New("--nested")
+	}
+	return kvm.Usable()
 }
 
 // plan checks the flags, and opens and locks the disks.
@@ -263,6 +264,17 @@ func (p *runPlan) allDisks() []*diskFile {
 		return p.disks
 	}
 	return append([]*diskFile{p.image}, p.disks...)
+}
+
+// consoleTo opens what the guest's console goes to, as --console says it.
+func (p *runPlan) consoleTo(path string) (f *os.File, done func(), err error) {
+	if path == "-" {
+		return os.Stdout, func() {}, nil
+	}
+	if f, err = p.openConsole(path); err != nil {
+		return nil, nil, fmt.Errorf("--console: %w", err)
+	}
+	return f, func() { f.Close() }, nil
 }
 
 // openConsole opens the file for the guest's console and empties it, unless it

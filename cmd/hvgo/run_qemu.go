@@ -22,7 +22,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hvgo/hvgo/host/firmware"
-	"github.com/hvgo/hvgo/host/kvm"
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/nested"
 	"github.com/hvgo/hvgo/host/qemu"
@@ -74,19 +73,12 @@ func (o *runOptions) runQEMU(ctx context.Context) error {
 		return err
 	}
 	defer plan.close()
-	console := io.Writer(os.Stdout)
-	if o.console != "-" {
-		f, err := plan.openConsole(o.console)
-		if err != nil {
-			return fmt.Errorf("--console: %w", err)
-		}
-		defer f.Close()
-		console = f
+	console, closeConsole, err := plan.consoleTo(o.console)
+	if err != nil {
+		return err
 	}
-	why := errors.New("--nested")
-	if !o.nested {
-		why = kvm.Usable()
-	}
+	defer closeConsole()
+	why := o.notHere()
 	if why != nil && o.native {
 		return why
 	}

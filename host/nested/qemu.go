@@ -19,9 +19,8 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hvgo/hvgo/host/debian"
+	"github.com/hvgo/hvgo/internal/socketpair"
 )
 
 const (
@@ -49,7 +48,7 @@ type qemu struct {
 // startQEMU starts QEMU as its own process group, so that Ctrl-C on the
 // terminal reaches us alone; the kernel kills it if we die first.
 func startQEMU(cfg Config, e *emulator, k *kernel, initramfs *os.File) (*qemu, error) {
-	ours, theirs, err := socketPair()
+	ours, theirs, err := socketpair.New("port")
 	if err != nil {
 		return nil, err
 	}
@@ -114,22 +113,6 @@ func netdev(forward []netip.AddrPort) string {
 		fmt.Fprintf(&b, ",hostfwd=tcp:%v-%s:%d", f, insideAddr, proxyPort+i)
 	}
 	return b.String()
-}
-
-// socketPair returns a connection and the file for its other end.
-func socketPair() (net.Conn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("socketpair: %w", err)
-	}
-	f, theirs := os.NewFile(uintptr(fds[0]), "port"), os.NewFile(uintptr(fds[1]), "port")
-	defer f.Close()
-	c, err := net.FileConn(f)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return c, theirs, nil
 }
 
 // kill ends QEMU and returns when it is gone.

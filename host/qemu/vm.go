@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -20,7 +19,7 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/hvgo/hvgo/internal/socketpair"
 )
 
 // VM is a running QEMU.
@@ -55,7 +54,7 @@ func Start(ctx context.Context, c Config, console, errs io.Writer) (*VM, error) 
 	if err != nil {
 		return nil, err
 	}
-	ours, theirs, err := socketPair()
+	ours, theirs, err := socketpair.New("qmp")
 	if err != nil {
 		return nil, err
 	}
@@ -100,22 +99,6 @@ func Start(ctx context.Context, c Config, console, errs io.Writer) (*VM, error) 
 		}
 	}
 	return v, nil
-}
-
-// socketPair returns a connection and the file for its other end.
-func socketPair() (net.Conn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("socketpair: %w", err)
-	}
-	f, theirs := os.NewFile(uintptr(fds[0]), "qmp"), os.NewFile(uintptr(fds[1]), "qmp")
-	defer f.Close()
-	conn, err := net.FileConn(f)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return conn, theirs, nil
 }
 
 // Input is the way to the guest's COM1.

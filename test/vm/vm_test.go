@@ -109,7 +109,7 @@ func boot(t testing.TB, o options) *vm {
 	o.Disks = append(o.Disks, o.disks...)
 	m := &o.Machine
 	m.Console = v.console
-	m.Log = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	m.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	m.VMBus.Garbage = true
 	if m.Lenient = o.allowBroken; !o.allowBroken {
 		m.Strict = func(rule, detail string) { t.Errorf("the guest broke rule %s: %s", rule, detail) }
@@ -190,14 +190,6 @@ func (v *vm) close() {
 	if err := v.Close(); err != nil {
 		v.t.Error(err)
 	}
-}
-
-// testWriter logs to a test.
-type testWriter struct{ t testing.TB }
-
-func (w testWriter) Write(p []byte) (int, error) {
-	w.t.Log(strings.TrimRight(string(p), "\n"))
-	return len(p), nil
 }
 
 // waitFor waits until the console holds text.

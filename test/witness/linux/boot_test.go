@@ -94,7 +94,7 @@ func boot(t testing.TB, row *witness.Row, o options) *linux {
 	}
 	m := &o.Machine
 	m.Image, m.Initrd, m.LoadOptions, m.Console = image, initrd, o.commandLine(), l
-	m.Log = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	m.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	m.Strict = func(rule, detail string) { l.breaks(rule, detail, o.allowed) }
 	m.HugePages = true
 	if m.VCPUs == 0 {
@@ -332,14 +332,6 @@ func (l *linux) close() {
 	if err := l.Close(); err != nil {
 		l.t.Error(err)
 	}
-}
-
-// testWriter logs to a test.
-type testWriter struct{ t testing.TB }
-
-func (w testWriter) Write(p []byte) (int, error) {
-	w.t.Log(strings.TrimRight(string(p), "\n"))
-	return len(p), nil
 }
 
 // rate is a figure for the table.

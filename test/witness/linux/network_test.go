@@ -85,7 +85,7 @@ func testNetwork(t *testing.T, series string) {
 // newCard makes a network with a card of two channels, which cuts large frames or not.
 func newCard(t *testing.T, uncut bool) (*usernet.Network, *netvsp.NIC) {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	network, err := usernet.New(usernet.Options{Log: log})
 	if err != nil {
 		t.Fatal(err)

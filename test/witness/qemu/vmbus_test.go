@@ -8,6 +8,7 @@ package qemu
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,9 @@ func TestFullSlot(t *testing.T) {
 			r.SetExercised(fmt.Sprintf("%d messages delivered, %d times one waited in QEMU for the guest's EOM", delivered, full))
 			return
 		}
+	}
+	if runtime.NumCPU() == 1 {
+		t.Errorf("in %d boots no message found the slot full, though QEMU runs before the guest", tries)
 	}
 	// On several processors that can be: the SynIC checks fill a slot on purpose.
 	r.SetExercised(fmt.Sprintf("messages of %d boots delivered; the guest was always quicker than QEMU, none found the slot full", tries))
