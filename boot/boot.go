@@ -53,6 +53,7 @@ func Start() {
 	}
 	firmwareTablesToFiles()
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	linux.SetTmpLimit(int64(Machine.MemoryBytes / 4))
 	m.limit.start()
 	m.startNetwork()
 	if err := m.connect(); err != nil {

@@ -32,16 +32,16 @@ func registerDevices() {
 		{"random", 8, randomFile{}},
 		{"urandom", 9, randomFile{}},
 	} {
-		n := newInode(&rootFS, syscall.S_IFCHR|0o666)
+		n := newInode(&tmpFS, syscall.S_IFCHR|0o666)
 		n.rdev = unix.Mkdev(memMajor, d.minor)
 		n.open = func() (File, error) { return d.file, nil }
 		register("/dev/"+d.name, n)
 	}
-	tty := newInode(&rootFS, syscall.S_IFCHR|0o666)
+	tty := newInode(&tmpFS, syscall.S_IFCHR|0o666)
 	tty.rdev = unix.Mkdev(ttyMajor, 0)
 	tty.open = func() (File, error) { return nil, syscall.ENXIO } // no controlling terminal
 	register("/dev/tty", tty)
-	console := newInode(&rootFS, syscall.S_IFCHR|0o620)
+	console := newInode(&tmpFS, syscall.S_IFCHR|0o620)
 	console.rdev = unix.Mkdev(ttyMajor, 1)
 	console.cons = true
 	register("/dev/console", console)
@@ -97,7 +97,7 @@ func RegisterBlock(name string, dev BlockDevice) error {
 	index := len(disks.all)
 	disks.all = append(disks.all, dev)
 	disks.Unlock()
-	n := newInode(&rootFS, syscall.S_IFBLK|0o660)
+	n := newInode(&tmpFS, syscall.S_IFBLK|0o660)
 	n.rdev = unix.Mkdev(sdMajor, uint32(index)*16)
 	b := &blockFile{dev: dev, bs: int64(bs)}
 	n.open = func() (File, error) { return b, nil }

@@ -23,6 +23,7 @@ func registerEtc() {
 		return "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t" + Hostname() + "\n"
 	})
 	RegisterDir("/etc/ssl/certs")
-	RegisterDir("/root")
-	RegisterDir("/run")
+	for _, dir := range []string{"/bin", "/home", "/mnt", "/opt", "/root", "/run", "/sbin", "/usr/bin", "/usr/lib", "/usr/local", "/var/lib", "/var/log"} {
+		RegisterDir(dir)
+	}
 }

@@ -59,7 +59,7 @@ var trapFiles = [...]*description{
 }
 
 func trapFile(path string, mode uint32, rdev uint64) *description {
-	d := &description{path: path, node: &inode{fs: &rootFS, ino: nextIno(), mode: mode, rdev: rdev, nlink: 1}}
+	d := &description{path: path, node: &inode{fs: &tmpFS, ino: nextIno(), mode: mode, rdev: rdev, nlink: 1}}
 	d.flags.Store(syscall.O_RDWR)
 	d.refs.Store(1) // never closed
 	return d

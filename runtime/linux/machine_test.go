@@ -68,17 +68,32 @@ func TestTextFiles(t *testing.T) {
 		}
 	}
 	for what, e := range map[string]syscall.Errno{
-		"create":  errnoFrom(k.call(unix.SYS_OPENAT, unix.AT_FDCWD, "/etc/new", unix.O_CREAT|unix.O_RDWR, 0o644)),
+		"create":  errnoFrom(k.call(unix.SYS_OPENAT, unix.AT_FDCWD, "/proc/new", unix.O_CREAT|unix.O_RDWR, 0o644)),
 		"write":   errnoFrom(k.call(unix.SYS_OPENAT, unix.AT_FDCWD, "/etc/hosts", unix.O_WRONLY, 0)),
-		"mkdir":   errnoFrom(k.call(unix.SYS_MKDIRAT, unix.AT_FDCWD, "/new", 0o755)),
-		"unlink":  errnoFrom(k.call(unix.SYS_UNLINKAT, unix.AT_FDCWD, "/etc/hosts", 0)),
-		"rename":  errnoFrom(k.call(unix.SYS_RENAMEAT, unix.AT_FDCWD, "/etc/hosts", unix.AT_FDCWD, "/etc/x")),
-		"chmod":   errnoFrom(k.call(unix.SYS_FCHMODAT, unix.AT_FDCWD, "/etc/hosts", 0)),
-		"symlink": errnoFrom(k.call(unix.SYS_SYMLINKAT, "x", unix.AT_FDCWD, "/etc/y")),
+		"mkdir":   errnoFrom(k.call(unix.SYS_MKDIRAT, unix.AT_FDCWD, "/sys/new", 0o755)),
+		"unlink":  errnoFrom(k.call(unix.SYS_UNLINKAT, unix.AT_FDCWD, "/proc/version", 0)),
+		"rename":  errnoFrom(k.call(unix.SYS_RENAMEAT, unix.AT_FDCWD, "/proc/version", unix.AT_FDCWD, "/proc/x")),
+		"chmod":   errnoFrom(k.call(unix.SYS_FCHMODAT, unix.AT_FDCWD, "/proc/version", 0)),
+		"symlink": errnoFrom(k.call(unix.SYS_SYMLINKAT, "x", unix.AT_FDCWD, "/sys/y")),
 	} {
 		if e != syscall.EROFS {
-			t.Errorf("%s outside /tmp: %v, want EROFS", what, e)
+			t.Errorf("%s in /proc or /sys: %v, want EROFS", what, e)
 		}
+	}
+	for what, e := range map[string]syscall.Errno{
+		"unlink /proc": errnoFrom(k.call(unix.SYS_UNLINKAT, unix.AT_FDCWD, "/proc", unix.AT_REMOVEDIR)),
+		"rename /sys":  errnoFrom(k.call(unix.SYS_RENAMEAT, unix.AT_FDCWD, "/sys", unix.AT_FDCWD, "/x")),
+		"rename to":    errnoFrom(k.call(unix.SYS_RENAMEAT, unix.AT_FDCWD, "/run", unix.AT_FDCWD, "/sys")),
+	} {
+		if e != syscall.EBUSY {
+			t.Errorf("%s: %v, want EBUSY", what, e)
+		}
+	}
+	if fd, e := k.call(unix.SYS_OPENAT, unix.AT_FDCWD, "/usr/local/new", unix.O_CREAT|unix.O_RDWR, 0o644); e != 0 {
+		t.Errorf("a new file outside /tmp: %v", e)
+	} else {
+		k.call(unix.SYS_CLOSE, fd)
+		k.call(unix.SYS_UNLINKAT, unix.AT_FDCWD, "/usr/local/new", 0)
 	}
 }
 

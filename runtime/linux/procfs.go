@@ -27,7 +27,7 @@ func registerProc() {
 		"/proc/stat":                      procStat,
 		"/proc/cpuinfo":                   procCPUInfo,
 		"/proc/mounts":                    procMounts,
-		"/proc/filesystems":               func() string { return "nodev\tramfs\nnodev\ttmpfs\n" },
+		"/proc/filesystems":               func() string { return "nodev\tsysfs\nnodev\tproc\nnodev\ttmpfs\n" },
 		"/proc/1/cmdline":                 func() string { return strings.Join(os.Args, "\x00") + "\x00" },
 		"/proc/1/comm":                    func() string { return commandName() + "\n" },
 		"/proc/1/environ":                 func() string { return strings.Join(os.Environ(), "\x00") + "\x00" },
@@ -63,7 +63,7 @@ func registerProc() {
 	RegisterLink("/proc/1/cwd", ".") // replaced below: it has to be read each time
 	tree.root.child("proc").child("1").child("cwd").link = procCwd
 	RegisterLink("/proc/1/root", "/")
-	fd := newInode(&rootFS, syscall.S_IFDIR|0o500)
+	fd := newInode(&procFS, syscall.S_IFDIR|0o500)
 	fd.list = procFDs
 	register("/proc/1/fd", fd)
 }
@@ -128,11 +128,11 @@ func procCPUInfo() string {
 }
 
 func procMounts() string {
-	return "rootfs / ramfs ro 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
+	return "tmpfs / tmpfs rw 0 0\nproc /proc proc ro 0 0\nsysfs /sys sysfs ro 0 0\n"
 }
 
 func procMountinfo() string {
-	return "1 0 0:1 / / ro - ramfs rootfs ro\n2 1 0:2 / /tmp rw - tmpfs tmpfs rw\n"
+	return "1 0 0:1 / / rw - tmpfs tmpfs rw\n2 1 0:5 / /proc ro - proc proc ro\n3 1 0:6 / /sys ro - sysfs sysfs ro\n"
 }
 
 func procStatus() string {
@@ -198,7 +198,7 @@ func procFDs() map[string]*inode {
 		if d == nil {
 			continue
 		}
-		n := &inode{fs: &rootFS, ino: 1<<32 + uint64(fd), mode: syscall.S_IFLNK | 0o700, nlink: 1}
+		n := &inode{fs: &procFS, ino: 1<<32 + uint64(fd), mode: syscall.S_IFLNK | 0o700, nlink: 1}
 		n.link = d.target
 		kids[strconv.Itoa(fd)] = n
 	}

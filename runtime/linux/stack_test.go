@@ -48,7 +48,7 @@ func TestBufferOnMovingStack(t *testing.T) {
 	arenaSet(make([]byte, 4096))
 	defer func() { arena.lo, arena.hi, arena.keep = 0, 0, nil }()
 	f := new(movingFile)
-	n := newInode(&rootFS, syscall.S_IFCHR|0o600)
+	n := newInode(&tmpFS, syscall.S_IFCHR|0o600)
 	n.open = func() (File, error) { return f, nil }
 	register("/dev/moving", n)
 	k := &kernel{t: t, name: "door", raw: Door, dir: "/dev"}

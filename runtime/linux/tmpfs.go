@@ -17,10 +17,10 @@ const tmpPage = 4096
 // tmpMaxSize is the largest size of one file in bytes, written or not.
 const tmpMaxSize = 1 << 40
 
-// defaultTmpLimit is how many bytes of data /tmp holds if boot does not say.
+// defaultTmpLimit is how many bytes of data the root file system holds if boot does not say.
 const defaultTmpLimit = 16 << 20
 
-// SetTmpLimit sets how many bytes of file data /tmp may hold.
+// SetTmpLimit sets how many bytes of file data the root file system may hold.
 func SetTmpLimit(bytes int64) { tmpFS.limit.Store(bytes) }
 
 func registerTmp() {
@@ -308,7 +308,7 @@ func mayRemove(p place, path string, dir bool) syscall.Errno {
 		return rmdirDots(path)
 	case p.node == nil:
 		return syscall.ENOENT
-	case !p.dir.fs.writable && p.node.fs.writable:
+	case p.dir.fs != p.node.fs:
 		return syscall.EBUSY // where a file system is mounted
 	case !p.dir.fs.writable:
 		return syscall.EROFS
@@ -381,6 +381,8 @@ func mayRename(from, to place, flags uint32) syscall.Errno {
 		return syscall.EROFS
 	case from.node == nil:
 		return syscall.ENOENT
+	case from.node.fs != from.dir.fs || to.node != nil && to.node.fs != to.dir.fs:
+		return syscall.EBUSY // where a file system is mounted
 	case to.node != nil && flags&unix.RENAME_NOREPLACE != 0:
 		return syscall.EEXIST
 	case !from.node.isDir() && (from.slash || to.slash):

@@ -11,10 +11,23 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// The file tree is one tree of inodes in memory. Two file systems share it: the root, which only the
-// Register functions change, and the one at /tmp, which the program may fill up to a limit.
+// The file tree is one tree of inodes in memory. Three file systems share it: the root, which the program
+// may fill up to a limit, and /proc and /sys, which only the Register functions change.
+
+// fsAt is the file system of an absolute path.
+func fsAt(path string) *fileSystem {
+	switch {
+	case path == "/proc" || strings.HasPrefix(path, "/proc/"):
+		return &procFS
+	case path == "/sys" || strings.HasPrefix(path, "/sys/"):
+		return &sysFS
+	}
+	return &tmpFS
+}
 
 // fileSystem is what the inodes of one file system have in common.
 type fileSystem struct {
@@ -26,8 +39,9 @@ type fileSystem struct {
 }
 
 var (
-	rootFS = fileSystem{dev: 1, magic: 0x858458f6} // RAMFS_MAGIC
-	tmpFS  = fileSystem{dev: 2, magic: 0x01021994, writable: true}
+	tmpFS  = fileSystem{dev: 1, magic: unix.TMPFS_MAGIC, writable: true}
+	procFS = fileSystem{dev: 5, magic: unix.PROC_SUPER_MAGIC}
+	sysFS  = fileSystem{dev: 6, magic: unix.SYSFS_MAGIC}
 )
 
 // inode is a file, directory, symbolic link or device.
@@ -213,7 +227,7 @@ func register(path string, n *inode) {
 	for _, name := range names[:len(names)-1] {
 		next := dir.child(name)
 		if next == nil {
-			next = newInode(&rootFS, syscall.S_IFDIR|0o755)
+			next = newInode(fsAt(path), syscall.S_IFDIR|0o755)
 			dir.add(name, next)
 		}
 		if !next.isDir() || next.list != nil {
@@ -225,6 +239,7 @@ func register(path string, n *inode) {
 	if old := dir.child(name); old != nil && old.isDir() {
 		panic("linux: cannot register " + path + ": it is a directory")
 	}
+	n.fs = fsAt(path)
 	dir.add(name, n)
 }
 
@@ -235,19 +250,19 @@ func RegisterText(path string, text func() string) {
 	if isGenerated(path) {
 		mode = syscall.S_IFREG | 0o444
 	}
-	n := newInode(&rootFS, mode)
+	n := newInode(&tmpFS, mode)
 	n.text = text
 	register(path, n)
 }
 
 // isGenerated says whether a path is in a tree whose files have no size until they are read.
 func isGenerated(path string) bool {
-	return strings.HasPrefix(path, "/proc/") || strings.HasPrefix(path, "/sys/")
+	return fsAt(path) != &tmpFS
 }
 
 // RegisterLink puts a symbolic link at path.
 func RegisterLink(path, target string) {
-	n := newInode(&rootFS, syscall.S_IFLNK|0o777)
+	n := newInode(&tmpFS, syscall.S_IFLNK|0o777)
 	n.link = func() string { return target }
 	register(path, n)
 }
@@ -260,7 +275,7 @@ func RegisterDir(path string) {
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		next := dir.child(name)
 		if next == nil {
-			next = newInode(&rootFS, syscall.S_IFDIR|0o755)
+			next = newInode(fsAt(path), syscall.S_IFDIR|0o755)
 			dir.add(name, next)
 		}
 		dir = next
@@ -268,7 +283,7 @@ func RegisterDir(path string) {
 }
 
 func init() {
-	tree.root = newInode(&rootFS, syscall.S_IFDIR|0o755)
+	tree.root = newInode(&tmpFS, syscall.S_IFDIR|0o755)
 	tree.root.parent = tree.root
 	tree.cwd = tree.root
 	umask.Store(0o022)
