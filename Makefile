@@ -10,8 +10,9 @@ IMAGE = bin/hello.vhdx
 DATA  = bin/data.img
 STEP  = @scripts/step
 MEMORY = 256
+CPUS = 1
 
-.PHONY: run qemu test build image packages vet lint gofmt unit vm-test witness fuzz clean
+.PHONY: run qemu test build image packages vet lint gofmt unit vm-test witness fuzz bench-sys clean
 
 ## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
 run: packages image $(DATA)
@@ -64,6 +65,10 @@ witness: packages build
 ## fuzz: each fuzz target for ten seconds
 fuzz:
 	scripts/fuzz 10s
+
+## bench-sys: system calls, faults, wake-ups: hvgo beside Linux as a guest of the same host, and as a process
+bench-sys: packages build
+	go run ./bench/sys/run -cpus $(CPUS)
 
 clean:
 	rm -rf bin

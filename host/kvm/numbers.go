@@ -37,6 +37,7 @@ const (
 	ioGetTSCKHz           = kvmIO | 0xA3
 	ioHypervEventFD       = dirWrite | hypervEventFDSize<<16 | kvmIO | 0xBD
 	ioSetMSRFilter        = dirWrite | msrFilterSize<<16 | kvmIO | 0xC6
+	ioGetStatsFD          = kvmIO | 0xCE
 	ioGetSupportedHvCPUID = dirRead | dirWrite | cpuidHeaderSize<<16 | kvmIO | 0xC1
 )
 

@@ -227,6 +227,9 @@ type Figures struct {
 // Figures returns the counters so far. It may be called at any time before Close.
 func (m *Machine) Figures() Figures { return Figures{m.vm.Figures(), m.hv.Figures()} }
 
+// Counters returns what the kernel counted so far, see vmm.VM.
+func (m *Machine) Counters() (map[string]uint64, error) { return m.vm.Counters() }
+
 // busVM is what the VMBus server needs of the VM.
 type busVM struct {
 	*hyperv.Partition

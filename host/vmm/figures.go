@@ -17,6 +17,19 @@ type Figures struct {
 	Total uint64
 }
 
+// Counters returns what the kernel counted of all processors so far, by its own names
+// ("exits" are all times that the guest left, also those that the kernel served
+// itself); empty if the kernel does not count. It may be called until Close.
+func (m *VM) Counters() (map[string]uint64, error) {
+	sum := map[string]uint64{}
+	for _, s := range m.stats {
+		if err := s.Read(sum); err != nil {
+			return nil, err
+		}
+	}
+	return sum, nil
+}
+
 // Figures returns the counters so far. It may be called at any time.
 func (m *VM) Figures() Figures {
 	f := Figures{Exits: map[string]uint64{}, Ports: map[string]uint64{}}

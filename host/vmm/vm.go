@@ -70,6 +70,7 @@ type VM struct {
 	err      error
 
 	counts [maxExitReason]atomic.Uint64
+	stats  []*kvm.Stats // one for each processor; none if the kernel has none
 }
 
 // New makes a VM with memory, interrupt controllers and processors. The caller
@@ -116,6 +117,9 @@ func New(cfg Config) (_ *VM, err error) {
 			return nil, err
 		}
 		m.vcpus = append(m.vcpus, &VCPU{VCPU: c, Index: uint32(i), vm: m})
+		if s, err := c.Stats(); err == nil {
+			m.stats = append(m.stats, s)
+		}
 	}
 	return m, nil
 }
@@ -125,6 +129,9 @@ func (m *VM) Close() error {
 	var errs []error
 	for _, c := range m.consoles {
 		c.end() // if it never ran
+	}
+	for _, s := range m.stats {
+		errs = append(errs, s.Close())
 	}
 	for _, c := range m.vcpus {
 		errs = append(errs, c.VCPU.Close())
