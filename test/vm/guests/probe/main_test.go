@@ -9,7 +9,7 @@ import "testing"
 // fails here is wrong itself.
 func TestOnLinux(t *testing.T) {
 	for _, name := range []string{
-		"gc", "dontneed", "protect", "stacks", "syscall-stacks", "preempt", "timers", "clock", "nil", "channels", "signals", "cpu",
+		"gc", "dontneed", "protect", "stacks", "syscall-stacks", "preempt", "timers", "clock", "nil", "channels", "signals", "cpu", "vdso", "clock-order",
 		"profile", "profile-stress", "intervals",
 		"files", "devices", "pipes", "loopback", "udp", "sockets", "half-close", "deadlines",
 	} {
