@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -43,16 +44,22 @@ here: -coverprofile, -cpuprofile, -memprofile, -blockprofile, -mutexprofile,
 -trace, -outputdir. -c writes the test program to the file of -o, a kernel for
 hosts that boot without firmware, and runs nothing. Of its own it has
   -memory SIZE   memory of a virtual machine in MiB, or with K, M, G (512)
+  -cpus N        processors of a virtual machine (1)
+  -noskip        do not leave out the tests of the standard library below
   -nested        use the emulated machine even where KVM has Hyper-V
   -native        never use it
 The packages are tested one after another, without go vet.
 
 A test finds the files of its package's folder where they are outside: testdata,
-and sub-folders without Go files. There is no network but the loopback, and one
-processor.`,
+and sub-folders without Go files. There is no network but the loopback.
+
+Packages of the standard library are tested like any other, but for tests that
+need processes, a toolchain or the Internet: hvgo has a list of them, with the
+reasons, which -v shows.`,
 		Example: `  hvgo test ./...
   hvgo test -run TestX -v ./pkg
-  hvgo test -bench . -cpuprofile cpu.out ./pkg`,
+  hvgo test -bench . -cpuprofile cpu.out ./pkg
+  hvgo test -short sync os net/http`,
 		DisableFlagParsing: true, // the go command's way: flags and packages in any order
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := parseTest(args)
@@ -100,6 +107,9 @@ func (p *testPlan) run(ctx context.Context) error {
 			return fmt.Errorf("cannot use -%s with %d packages: give one", name, len(pkgs))
 		}
 	}
+	if err := t.checkSkips(pkgs); err != nil {
+		return err
+	}
 	if p.compile {
 		return t.compileOnly(ctx, pkgs)
 	}
@@ -113,18 +123,9 @@ func (p *testPlan) run(ctx context.Context) error {
 			t.m.Close()
 		}
 	}()
-	failed := false
-	for _, pkg := range pkgs {
-		ok, err := t.one(ctx, pkg)
-		if err != nil {
-			return err
-		}
-		if failed = failed || !ok; failed && p.failFast {
-			break
-		}
-	}
-	if !failed {
-		return nil
+	failed, err := t.all(ctx, pkgs)
+	if err != nil || !failed {
+		return err
 	}
 	if !p.json && len(pkgs) > 1 {
 		fmt.Println("FAIL")
@@ -147,25 +148,71 @@ func (t *testRun) compileOnly(ctx context.Context, pkgs []build.TestPackage) err
 	return t.tests.Build(ctx, pkgs[0], output)
 }
 
+// builtTest is a package with its test program.
+type builtTest struct {
+	build.TestPackage
+	kernel string // file; "" when there are no tests
+	err    error  // why it did not build
+}
+
+// all tests the packages. While one's tests run, the next one is built.
+func (t *testRun) all(ctx context.Context, pkgs []build.TestPackage) (failed bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	next := make(chan builtTest)
+	var builder sync.WaitGroup
+	defer builder.Wait()
+	defer cancel()
+	builder.Go(func() {
+		for i, pkg := range pkgs {
+			b := builtTest{TestPackage: pkg}
+			if pkg.HasTests {
+				b.kernel = t.file(fmt.Sprintf("test%d.elf", i))
+				b.err = t.tests.Build(ctx, pkg, b.kernel)
+				t.tests.Log = io.Discard // from now on tests are to be seen
+			}
+			select {
+			case next <- b:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for range pkgs {
+		select {
+		case b := <-next:
+			ok, err := t.one(ctx, b)
+			if err != nil {
+				return failed, err
+			}
+			if failed = failed || !ok; failed && t.failFast {
+				return failed, nil
+			}
+		case <-ctx.Done():
+			return failed, ctx.Err()
+		}
+	}
+	return failed, nil
+}
+
 // one tests a package. The error ends the run.
-func (t *testRun) one(ctx context.Context, pkg build.TestPackage) (ok bool, err error) {
-	out, done := t.writer(ctx, pkg)
+func (t *testRun) one(ctx context.Context, pkg builtTest) (ok bool, err error) {
+	out, done := t.writer(ctx, pkg.TestPackage)
 	defer func() { err = errors.Join(err, done()) }()
 	if !pkg.HasTests {
 		fmt.Fprintf(out, "?   \t%s\t[no test files]\n", pkg.ImportPath)
 		return true, nil
 	}
-	kernel := filepath.Join(t.tmp, "test.elf")
-	if err := t.tests.Build(ctx, pkg, kernel); err != nil {
-		if ctx.Err() != nil || !build.IsUserError(err) {
-			return false, err
+	defer os.Remove(pkg.kernel)
+	if pkg.err != nil {
+		if ctx.Err() != nil || !build.IsUserError(pkg.err) {
+			return false, pkg.err
 		}
-		_, words, _ := strings.Cut(err.Error(), ":\n")
+		_, words, _ := strings.Cut(pkg.err.Error(), ":\n")
 		fmt.Fprintln(os.Stderr, words)
 		fmt.Fprintf(out, "FAIL\t%s [build failed]\n", pkg.ImportPath)
 		return false, nil
 	}
-	args, err := t.prepare(pkg, kernel)
+	args, err := t.prepare(pkg, out)
 	if err != nil {
 		return false, err
 	}
@@ -179,8 +226,12 @@ func (t *testRun) one(ctx context.Context, pkg build.TestPackage) (ok bool, err 
 	}
 	start := time.Now()
 	status, err := t.boot(ctx, args, to)
-	if err != nil {
+	if err != nil && (ctx.Err() != nil || to.err != nil || t.m == nil) {
 		return false, err
+	} else if err != nil { // the next package gets another machine
+		say(err.Error())
+		t.m.Close()
+		t.m, status = nil, 1
 	}
 	took := time.Since(start).Seconds()
 	if err := t.collect(); err != nil {
@@ -207,13 +258,15 @@ const outOfMemory = 137
 
 // counted counts what is written.
 type counted struct {
-	w io.Writer
-	n int
+	w   io.Writer
+	n   int
+	err error
 }
 
-func (c *counted) Write(b []byte) (int, error) {
+func (c *counted) Write(b []byte) (n int, err error) {
 	c.n += len(b)
-	return c.w.Write(b)
+	n, c.err = c.w.Write(b)
+	return n, c.err
 }
 
 // summary is what go test says behind a package's time.
@@ -257,8 +310,15 @@ var runtimeSettings = []string{"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "G
 var placesOutside = []string{"HOME", "PATH", "PWD", "OLDPWD", "TMPDIR", "SHELL", "GOROOT", "GOPATH", "GOCACHE", "GOMODCACHE", "GOTMPDIR", "GOWORK", "GOFLAGS"}
 
 // prepare writes the disks, and gives the arguments of hvgo test-guest.
-func (t *testRun) prepare(pkg build.TestPackage, kernel string) ([]string, error) {
+func (t *testRun) prepare(pkg builtTest, out io.Writer) ([]string, error) {
 	job := testjob.Job{Dir: pkg.Dir, Args: t.args, Begin: "hvgo: the tests begin " + rand.Text()}
+	var more []string
+	if pkg.Standard {
+		var err error
+		if more, err = t.standard(&job, pkg.TestPackage, out); err != nil {
+			return nil, err
+		}
+	}
 	var settings []string
 	for _, e := range os.Environ() {
 		name, value, _ := strings.Cut(e, "=")
@@ -269,7 +329,7 @@ func (t *testRun) prepare(pkg build.TestPackage, kernel string) ([]string, error
 			job.Env = append(job.Env, e)
 		}
 	}
-	args := []string{"test-guest", "--memory", strconv.FormatUint(t.memory/mib, 10), "--begin", job.Begin, "--settings", strings.Join(settings, " ")}
+	args := []string{"test-guest", "--memory", strconv.FormatUint(t.memory/mib, 10), "--cpus", strconv.Itoa(t.cpus), "--begin", job.Begin, "--settings", strings.Join(settings, " ")}
 	if t.timeout > 0 {
 		args = append(args, "--timeout", (t.timeout + time.Minute).String())
 	}
@@ -286,10 +346,10 @@ func (t *testRun) prepare(pkg build.TestPackage, kernel string) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	if _, err = testjob.Write(f, job); err != nil {
+	if _, err = testjob.Write(f, job, more...); err != nil {
 		err = fmt.Errorf("the files of %s: %w", pkg.ImportPath, err)
 	}
-	return append(args, kernel, t.file("job")), errors.Join(err, f.Close())
+	return append(args, pkg.kernel, t.file("job")), errors.Join(err, f.Close())
 }
 
 func (t *testRun) file(name string) string { return filepath.Join(t.tmp, name) }

@@ -29,6 +29,8 @@ type testPlan struct {
 
 	tags, gcflags, ldflags  string
 	memory                  uint64 // bytes
+	cpus                    int
+	noSkip                  bool
 	timeout                 time.Duration
 	verbose, bench, list    bool
 	json, cover, failFast   bool
@@ -46,8 +48,8 @@ var (
 	// testFiles name a file that the test program writes.
 	testFiles = []string{"cpuprofile", "memprofile", "blockprofile", "mutexprofile", "coverprofile", "trace"}
 	// ownValues and ownBools are not the test program's.
-	ownValues = []string{"tags", "gcflags", "ldflags", "o", "outputdir", "covermode", "coverpkg", "memory", "p", "vet"}
-	ownBools  = []string{"c", "json", "cover", "nested", "native", "h", "help"}
+	ownValues = []string{"tags", "gcflags", "ldflags", "o", "outputdir", "covermode", "coverpkg", "memory", "cpus", "p", "vet"}
+	ownBools  = []string{"c", "json", "cover", "nested", "native", "noskip", "h", "help"}
 	// notHere are flags of go test that have no meaning, or none yet.
 	notHere = map[string]string{
 		"race": "it needs cgo", "msan": "it needs cgo", "asan": "it needs cgo",
@@ -63,7 +65,7 @@ const defaultTestTimeout = 10 * time.Minute // as go test has it
 // parseTest understands a command line: flags and packages in any order, one dash
 // or two. Flags that nobody knows are the test program's.
 func parseTest(args []string) (*testPlan, error) {
-	p := &testPlan{profiles: map[string]string{}, memory: 512 * mib, timeout: defaultTestTimeout}
+	p := &testPlan{profiles: map[string]string{}, memory: 512 * mib, cpus: 1, timeout: defaultTestTimeout}
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -118,7 +120,7 @@ func (p *testPlan) take(arg, name, value string, given bool) (err error) {
 	case slices.Contains(ownValues, name):
 		return p.takeOwn(name, value)
 	case slices.Contains(ownBools, name):
-		for n, b := range map[string]*bool{"c": &p.compile, "json": &p.json, "cover": &p.cover, "nested": &p.nested, "native": &p.native, "h": &p.help, "help": &p.help} {
+		for n, b := range map[string]*bool{"c": &p.compile, "json": &p.json, "cover": &p.cover, "nested": &p.nested, "native": &p.native, "noskip": &p.noSkip, "h": &p.help, "help": &p.help} {
 			if n == name {
 				*b = on
 			}
@@ -167,6 +169,10 @@ func (p *testPlan) takeOwn(name, value string) (err error) {
 		}
 		if err != nil {
 			return fmt.Errorf("-memory: %w", err)
+		}
+	case "cpus":
+		if p.cpus, err = strconv.Atoi(value); err != nil || p.cpus < 1 || p.cpus > maxCPUs {
+			return fmt.Errorf("-cpus: a guest has 1 to %d processors, not %s", maxCPUs, value)
 		}
 	case "p", "vet": // one package after another, unvetted, whatever is asked for
 	}

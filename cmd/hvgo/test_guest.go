@@ -43,6 +43,7 @@ func newTestGuest() *cobra.Command {
 	f.StringVar(&g.begin, "begin", "", "the `line` that the tests' output comes after")
 	f.StringVar(&g.settings, "settings", "", "`variables` for the Go runtime")
 	f.Uint64Var(&g.memory, "memory", 512, "memory of the guest in MiB")
+	f.IntVar(&g.cpus, "cpus", 1, "processors of the guest")
 	f.DurationVar(&g.timeout, "timeout", 0, "when to switch the guest off; 0 is never")
 	return cmd
 }
@@ -50,6 +51,7 @@ func newTestGuest() *cobra.Command {
 type testGuest struct {
 	kernel, job, results, begin, settings string
 	memory                                uint64
+	cpus                                  int
 	timeout                               time.Duration
 }
 
@@ -67,7 +69,7 @@ func (t *testGuest) run(ctx context.Context) error {
 		line += " " + testjob.ResultsEnv + "=/dev/sdb"
 	}
 	cfg := guest.Config{Machine: machine.Config{
-		Memory: t.memory * mib, VCPUs: 1, Image: kernel, LoadOptions: strings.TrimSpace(line), Console: console, HugePages: true,
+		Memory: t.memory * mib, VCPUs: t.cpus, Image: kernel, LoadOptions: strings.TrimSpace(line), Console: console, HugePages: true,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}}
 	job, err := os.Open(t.job)

@@ -33,7 +33,9 @@ type Tests struct {
 // TestPackage is a package whose tests may be built.
 type TestPackage struct {
 	ImportPath, Dir string
+	Standard        bool // part of the standard library
 	HasTests        bool
+	TestFiles       []string // in Dir
 
 	name   string
 	module *goModule
@@ -70,14 +72,16 @@ func (t *Tests) List(ctx context.Context, patterns []string) ([]TestPackage, err
 			return nil, fmt.Errorf("go list: %w", err)
 		}
 		switch {
-		case p.Standard:
-			return nil, failf("%s is part of the standard library, which hvgo's runtime itself is made of: hvgo test cannot test it yet; give packages of a module", p.ImportPath)
+		case p.Standard && (p.ImportPath == "cmd" || strings.HasPrefix(p.ImportPath, "cmd/")):
+			return nil, failf("%s is part of the Go toolchain, whose tests run the toolchain: a guest has none; give packages of a module or of the standard library", p.ImportPath)
+		case p.Standard: // linked like any other: hvgo's packages stand on a second build of what is tested
 		case p.Module == nil:
 			return nil, failf("%s is in no module; make one with: go mod init", p.ImportPath)
 		case !p.Module.Main:
 			return nil, failf("%s is in a module of others (%s); test it in a checkout of that module", p.ImportPath, p.Module.Path)
 		}
-		all = append(all, TestPackage{p.ImportPath, p.Dir, len(p.TestGoFiles)+len(p.XTestGoFiles) > 0, p.Name, p.Module})
+		files := append(p.TestGoFiles, p.XTestGoFiles...)
+		all = append(all, TestPackage{p.ImportPath, p.Dir, p.Standard, len(files) > 0, files, p.Name, p.Module})
 	}
 }
 
@@ -127,6 +131,9 @@ func (t *Tests) Build(ctx context.Context, p TestPackage, output string) error {
 	}
 	return image.WriteFile(ctx, output, kernel)
 }
+
+// GOROOT is the folder of the Go toolchain that builds the tests.
+func (t *Tests) GOROOT() string { return t.g.env.GOROOT }
 
 // Tool runs a tool of the Go toolchain, such as test2json, from in to out.
 func (t *Tests) Tool(ctx context.Context, in io.Reader, out io.Writer, args ...string) error {

@@ -63,8 +63,11 @@ func (g *goTool) workspace(ctx context.Context, o Options, pkg *goPackage, tmp s
 		}
 		w.raise(m.Go)
 	}
-	if st, err := os.Stat(filepath.Join(pkg.Module.Dir, "vendor")); err == nil && st.IsDir() {
-		fmt.Fprintf(o.Log, "hvgo: %s is not used; the modules that go.mod names are\n", filepath.Join(pkg.Module.Dir, "vendor"))
+	if pkg.Module != nil {
+		vendor := filepath.Join(pkg.Module.Dir, "vendor")
+		if st, err := os.Stat(vendor); err == nil && st.IsDir() {
+			fmt.Fprintf(o.Log, "hvgo: %s is not used; the modules that go.mod names are\n", vendor)
+		}
 	}
 	file := filepath.Join(tmp, "go.work")
 	return file, os.WriteFile(file, []byte(w.String()), 0o666)
@@ -99,8 +102,13 @@ type work struct {
 }
 
 // userWorkspace starts from the go.work in force, or from the package's module.
+// The standard library is in no module: its defaults are the toolchain's own.
 func (g *goTool) userWorkspace(ctx context.Context, pkg *goPackage) (*work, error) {
 	w := &work{}
+	if pkg.Module == nil {
+		w.userGo = strings.TrimPrefix(version.Lang(g.version()), "go")
+		return w, nil
+	}
 	file, kind := g.env.GOWORK, "work"
 	if file == "" || file == "off" {
 		file, kind = pkg.Module.GoMod, "mod"

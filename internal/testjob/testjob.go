@@ -4,7 +4,7 @@
 // Package testjob is what hvgo test and a test program in a guest say to each
 // other, by two raw disks with a tar archive each:
 //
-//	first   to the guest    job.json, then the files of the package's folder below files/
+//	first   to the guest    job.json, then files below files/: those of the package's folder, and what else it was given
 //	second  from the guest  profiles and the like, which the tests wrote
 //
 // Each side takes what the other wrote for untrusted: names stay below their
@@ -50,14 +50,24 @@ const OutDir = "/tmp/hvgo-results"
 
 // Job is what the guest is to do.
 type Job struct {
-	Dir   string   // working directory, absolute; the files go there
+	Dir   string   // working directory, absolute
+	Root  string   // folder that holds Dir and all files, absolute; "" is Dir
 	Args  []string // of the test program, without its name
 	Env   []string // NAME=value
 	Begin string   // the line to print before the tests: what came before is not theirs
 }
 
-// Write writes the job and the files of its folder as an archive.
-func Write(w io.Writer, j Job) (size int64, err error) {
+// root is where names in the archive begin.
+func (j *Job) root() string {
+	if j.Root == "" {
+		return j.Dir
+	}
+	return j.Root
+}
+
+// Write writes the job and the files of its folder as an archive, and the files and
+// whole folders that more names, by paths below the job's Root.
+func Write(w io.Writer, j Job, more ...string) (size int64, err error) {
 	text, err := json.Marshal(j)
 	if err != nil {
 		return 0, err
@@ -73,9 +83,16 @@ func Write(w io.Writer, j Job) (size int64, err error) {
 	if _, err := t.Write(text); err != nil {
 		return 0, err
 	}
-	p := packer{t: t, dir: j.Dir, prefix: filePrefix}
+	p := packer{t: t, dir: j.Dir, root: j.root(), prefix: filePrefix}
 	if err := filepath.WalkDir(j.Dir, p.visit); err != nil {
 		return 0, err
+	}
+	for _, name := range more {
+		p.dir = filepath.Join(j.root(), filepath.FromSlash(name))
+		p.whole = true
+		if err := filepath.WalkDir(p.dir, p.visit); err != nil {
+			return 0, err
+		}
 	}
 	if err := t.Close(); err != nil {
 		return 0, err
@@ -86,10 +103,14 @@ func Write(w io.Writer, j Job) (size int64, err error) {
 // packer adds the files of a package's folder: all of the folder's own, and those
 // of its sub-folders that hold no package. testdata is taken whole.
 type packer struct {
-	t           *tar.Writer
-	dir, prefix string
-	files       int
-	total       int64
+	t      *tar.Writer
+	dir    string // that is walked
+	root   string // where names begin
+	prefix string // of all names
+	whole  bool   // takes all sub-folders
+	done   map[string]bool
+	files  int
+	total  int64
 }
 
 func (p *packer) visit(path string, d fs.DirEntry, err error) error {
@@ -97,12 +118,19 @@ func (p *packer) visit(path string, d fs.DirEntry, err error) error {
 		return err
 	}
 	rel, err := filepath.Rel(p.dir, path)
-	if err != nil || rel == "." {
+	if err != nil || rel == "." && d.IsDir() {
 		return err
 	}
-	if d.IsDir() && !wanted(path, rel) {
+	if d.IsDir() && !p.whole && !wanted(path, rel) {
 		return fs.SkipDir
 	}
+	if rel, err = filepath.Rel(p.root, path); err != nil || p.done[rel] {
+		return err
+	}
+	if p.done == nil {
+		p.done = map[string]bool{}
+	}
+	p.done[rel] = true
 	if p.files++; p.files > MaxFiles {
 		return fmt.Errorf("%s has more than %d files, too many for a guest", p.dir, MaxFiles)
 	}
@@ -181,6 +209,9 @@ func Read(r io.Reader, unpack func(j Job, h *tar.Header, r io.Reader) error) (Jo
 	if !filepath.IsAbs(j.Dir) {
 		return j, fmt.Errorf("the working directory %q is not absolute", j.Dir)
 	}
+	if !filepath.IsAbs(j.root()) {
+		return j, fmt.Errorf("the root folder %q is not absolute", j.Root)
+	}
 	return j, each(t, func(h *tar.Header) error {
 		name, ok := strings.CutPrefix(h.Name, filePrefix)
 		name = strings.TrimSuffix(name, "/")
@@ -212,9 +243,9 @@ func each(t *tar.Reader, f func(h *tar.Header) error) error {
 	}
 }
 
-// Unpack puts a file, folder or symbolic link below the job's folder.
+// Unpack puts a file, folder or symbolic link below the job's root.
 func Unpack(j Job, h *tar.Header, r io.Reader) error {
-	path := filepath.Join(j.Dir, filepath.FromSlash(h.Name))
+	path := filepath.Join(j.root(), filepath.FromSlash(h.Name))
 	switch h.Typeflag {
 	case tar.TypeDir:
 		return os.MkdirAll(path, 0o755)
@@ -246,7 +277,7 @@ func WriteResults(w io.Writer, dir string) error {
 		return err
 	}
 	count := &counter{w: w}
-	p := packer{t: tar.NewWriter(count), dir: dir}
+	p := packer{t: tar.NewWriter(count), dir: dir, root: dir}
 	for _, e := range entries {
 		if !e.Type().IsRegular() {
 			continue

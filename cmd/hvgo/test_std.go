@@ -1,0 +1,109 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hvgo/hvgo/image/build"
+	"github.com/hvgo/hvgo/internal/stdtest"
+	"github.com/hvgo/hvgo/internal/testjob"
+)
+
+// checkSkips finds lines of the skip list that match no test of these packages: a
+// list that keeps what is gone hides what comes by the same name.
+func (t *testRun) checkSkips(pkgs []build.TestPackage) error {
+	for _, p := range pkgs {
+		if !p.Standard {
+			continue
+		}
+		skips, err := stdtest.Skips(p.ImportPath)
+		if err != nil || len(skips) == 0 {
+			return err
+		}
+		names, err := stdtest.Names(p.Dir, p.TestFiles)
+		if err != nil {
+			return err
+		}
+		for _, s := range skips {
+			if _, there := s.Matches(names); !there {
+				return fmt.Errorf("skip.txt:%d: %s has no test %s in this Go release: take the line out", s.Line, s.Package, s.Test)
+			}
+		}
+	}
+	return nil
+}
+
+// standard makes the job of a package of the standard library: with its files
+// elsewhere in GOROOT, which it gives, and without the tests of the skip list, which
+// it reports as skipped where each test is reported.
+func (t *testRun) standard(job *testjob.Job, pkg build.TestPackage, out io.Writer) (more []string, err error) {
+	job.Root = t.tests.GOROOT()
+	if more, err = stdtest.Files(job.Root, pkg.ImportPath); err != nil || t.noSkip {
+		return more, err
+	}
+	skips, err := stdtest.Skips(pkg.ImportPath)
+	if err != nil || len(skips) == 0 {
+		return more, err
+	}
+	job.Args = addSkip(job.Args, stdtest.Pattern(skips))
+	if !t.verbose || t.list {
+		return more, nil
+	}
+	names, err := stdtest.Names(pkg.Dir, pkg.TestFiles)
+	if err != nil {
+		return nil, err
+	}
+	return more, sayLeftOut(out, skips, t.selected(names))
+}
+
+// addSkip joins a pattern with the one that a command line has, if any.
+func addSkip(args []string, pattern string) []string {
+	const flag = "-test.skip="
+	args = slices.Clone(args)
+	if i := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, flag) }); i >= 0 {
+		args[i] += "|" + pattern
+		return args
+	}
+	return slices.Insert(args, 1, flag+pattern)
+}
+
+// selected are the tests that -run asks for, as far as a test's own name decides.
+// A pattern that is no regular expression is the test program's to complain of.
+func (t *testRun) selected(names []string) []string {
+	i := slices.IndexFunc(t.args, func(a string) bool { return strings.HasPrefix(a, "-test.run=") })
+	if i < 0 {
+		return names
+	}
+	run, _, _ := strings.Cut(strings.TrimPrefix(t.args[i], "-test.run="), "/")
+	re, err := regexp.Compile(run)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !re.MatchString(n) })
+}
+
+// sayLeftOut reports tests as skipped, as the test program would.
+func sayLeftOut(out io.Writer, skips []stdtest.Skip, names []string) error {
+	said := map[string]bool{}
+	for _, s := range skips {
+		whole, _ := s.Matches(names)
+		for _, n := range whole {
+			if said[n] || strings.HasPrefix(n, "Benchmark") {
+				continue
+			}
+			said[n] = true
+			if _, err := fmt.Fprintf(out, "=== RUN   %s\n    skip.txt:%d: %s\n--- SKIP: %s (0.00s)\n", n, s.Line, s.Reason, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
