@@ -19,6 +19,24 @@ type place struct {
 	name  string // "" when the path ends in ".", ".." or is "/": node is then that directory
 	node  *inode // nil when there is no such name
 	slash bool   // the path ends in a slash, so that it can only mean a directory
+	path  string // what a link of /proc/self/fd led to; else ""
+}
+
+// links says which symbolic links at a path's end are followed; those on the way are always.
+type links int
+
+const (
+	noLinks    links = iota // none: the path names an entry of a directory
+	slashLinks              // those with a slash behind them
+	allLinks
+)
+
+// linksIf is allLinks or slashLinks: what a flag that says NOFOLLOW chooses between.
+func linksIf(follow bool) links {
+	if follow {
+		return allLinks
+	}
+	return slashLinks
 }
 
 // argPath reads a path argument and finds the directory it begins in.
@@ -54,13 +72,12 @@ func startDir(dirfd int, path string) (*inode, syscall.Errno) {
 	return d.node, 0
 }
 
-// walk follows a path from dir. follow says whether a symbolic link at its end is followed too. tree.mu
-// is held.
-func walk(dir *inode, path string, follow bool) (place, syscall.Errno) {
+// walk follows a path from dir. tree.mu is held.
+func walk(dir *inode, path string, follow links) (place, syscall.Errno) {
 	if path == "" {
 		return place{}, syscall.ENOENT
 	}
-	for links := 0; ; {
+	for met := 0; ; {
 		path = strings.TrimLeft(path, "/")
 		if path == "" {
 			return place{dir: dir, node: dir, slash: true}, 0
@@ -71,9 +88,15 @@ func walk(dir *inode, path string, follow bool) (place, syscall.Errno) {
 		if e != 0 {
 			return place{}, e
 		}
-		if next != nil && next.isLink() && (!last || slash || follow) {
-			if links++; links > maxLinks {
+		if next != nil && next.isLink() && (!last || slash && follow != noLinks || follow == allLinks) {
+			if met++; met > maxLinks {
 				return place{}, syscall.ELOOP
+			}
+			if d := next.opened(); d != nil && last {
+				return place{dir: d.node, node: d.node, slash: slash, path: d.path}, notDir(d.node, slash)
+			} else if d != nil {
+				dir, path = d.node, tail
+				continue
 			}
 			target := next.link()
 			if strings.HasPrefix(target, "/") {
@@ -93,11 +116,31 @@ func walk(dir *inode, path string, follow bool) (place, syscall.Errno) {
 			continue
 		case name == "." || name == "..":
 			return place{dir: next, node: next, slash: true}, 0
-		case slash && next != nil && !next.isDir():
+		case slash && next != nil && !next.isDir() && follow != noLinks:
 			return place{}, syscall.ENOTDIR
 		}
-		return place{dir, name, next, slash}, 0
+		return place{dir: dir, name: name, node: next, slash: slash}, 0
 	}
+}
+
+// opened is the file that a link of /proc/self/fd stands for; nil for other links, and for what has no
+// inode or is the trap leaf's.
+func (n *inode) opened() *description {
+	if n.jump == nil {
+		return nil
+	}
+	if d := n.jump(); d.node != nil && isDoorFile(d) {
+		return d
+	}
+	return nil
+}
+
+// notDir is the errno of a path that ends in a slash, but not at a directory.
+func notDir(n *inode, slash bool) syscall.Errno {
+	if slash && !n.isDir() {
+		return syscall.ENOTDIR
+	}
+	return 0
 }
 
 // step looks a name up in a directory; nil when there is no such name.
@@ -133,14 +176,14 @@ func find(dirfd int, at ref, follow bool, flags int) (*inode, syscall.Errno) {
 	}
 	tree.mu.RLock()
 	defer tree.mu.RUnlock()
-	p, e := walk(start, path, follow)
+	p, e := walk(start, path, linksIf(follow))
 	if e == 0 && p.node == nil {
 		e = syscall.ENOENT
 	}
 	return p.node, e
 }
 
-// nodeOf is the inode of a descriptor; EBADF for pipes and sockets, which have none.
+// nodeOf is the inode of a descriptor; EBADF for sockets, which have none.
 func nodeOf(fd int) (*inode, syscall.Errno) {
 	if fd == unix.AT_FDCWD {
 		tree.mu.RLock()
@@ -162,6 +205,8 @@ func nodeOf(fd int) (*inode, syscall.Errno) {
 func (p place) absolute() string {
 	dir := p.dir.pathOf()
 	switch {
+	case p.path != "":
+		return p.path
 	case p.name == "":
 		return dir
 	case dir == "/":
@@ -199,6 +244,14 @@ func sysOpen(dirfd int, at ref, flags, mode uint32) (int, syscall.Errno) {
 		node.opens.Add(-1)
 		return reserve(KindConsole, 0, cloexec, 0)
 	}
+	if node.pipe != nil && flags&unix.O_PATH == 0 {
+		d, e := node.openPipe(flags)
+		if e != 0 {
+			return 0, e
+		}
+		d.path = name
+		return installNew(d, cloexec)
+	}
 	d := &description{node: node, path: name}
 	d.refs.Store(1)
 	d.flags.Store(flags &^ passingFlags)
@@ -223,13 +276,17 @@ func openNode(start *inode, path string, flags, mode uint32) (*inode, string, sy
 		tree.mu.RLock()
 		defer tree.mu.RUnlock()
 	}
-	p, e := walk(start, path, flags&syscall.O_NOFOLLOW == 0 && !exclusive)
+	follow := linksIf(flags&syscall.O_NOFOLLOW == 0 && !exclusive)
+	if create && strings.HasSuffix(path, "/") {
+		follow = noLinks // whatever is there, it is an error
+	}
+	p, e := walk(start, path, follow)
 	switch {
 	case e != 0:
 		return nil, "", e
 	case p.node == nil && !create:
 		return nil, "", syscall.ENOENT
-	case p.node == nil && p.slash:
+	case create && p.slash && (p.node == nil || follow == noLinks):
 		return nil, "", syscall.EISDIR
 	case p.node == nil:
 		if p.node, e = createFile(p, mode); e != 0 {

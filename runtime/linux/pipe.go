@@ -4,9 +4,9 @@
 package linux
 
 import (
+	"slices"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,17 +25,79 @@ type pipe struct {
 	size     int    // room in bytes; guarded by mu
 	at, used int    // first byte and number of bytes in ring; guarded by mu
 
-	readerGone, writerGone bool // guarded by mu
-
-	reader, writer func(uint32) // tell a change of readiness; guarded by mu
-	ino            uint64
-	made           time.Time
+	readers, writers         int        // ends of either kind; guarded by mu
+	readersCame, writersCame uint64     // how many there ever were; guarded by mu
+	ends                     []*pipeEnd // guarded by mu
 }
 
-// pipeEnd is one end of a pipe.
+// pipeEnd is one end of a pipe. One of a named pipe opened with O_RDWR is both.
 type pipeEnd struct {
 	*pipe
-	writing bool
+	node             *inode
+	reading, writing bool
+	tell             func(uint32) // tells a change of readiness; guarded by mu
+	writersBefore    uint64       // of writersCame, when it was opened
+}
+
+// newPipe makes a pipe's inode.
+func newPipe(fs *fileSystem, mode uint32) *inode {
+	n := newInode(fs, syscall.S_IFIFO|mode)
+	n.pipe = &pipe{size: pipeSize}
+	return n
+}
+
+// newEnd adds an end to a pipe and gives its description, with one reference; flags are open's. The caller
+// has counted it in n.opens.
+func (n *inode) newEnd(flags uint32) *description {
+	mode := flags & syscall.O_ACCMODE
+	end := &pipeEnd{pipe: n.pipe, node: n, reading: mode != syscall.O_WRONLY, writing: mode != syscall.O_RDONLY}
+	d := newStream(end, flags)
+	d.node = n
+	p := n.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end.writersBefore = p.writersCame
+	if end.reading {
+		p.readers++
+		p.readersCame++
+	}
+	if end.writing {
+		p.writers++
+		p.writersCame++
+	}
+	p.ends = append(p.ends, end)
+	p.tellAll()
+	return d
+}
+
+// openPipe opens a named pipe (fifo(7)): for reading it waits for a writer, for writing for a reader.
+func (n *inode) openPipe(flags uint32) (*description, syscall.Errno) {
+	p := n.pipe
+	p.mu.Lock()
+	readersCame, writersCame, readers := p.readersCame, p.writersCame, p.readers
+	p.mu.Unlock()
+	mode, nonblock := flags&syscall.O_ACCMODE, flags&syscall.O_NONBLOCK != 0
+	if mode == syscall.O_WRONLY && nonblock && readers == 0 {
+		n.opens.Add(-1)
+		return nil, syscall.ENXIO
+	}
+	d := n.newEnd(flags&^passingFlags | oLargefile)
+	if nonblock || mode == syscall.O_RDWR {
+		return d, 0
+	}
+	_, err := d.block(0, func() (int, error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		there := p.writers > 0 || p.writersCame != writersCame
+		if mode == syscall.O_WRONLY {
+			there = p.readers > 0 || p.readersCame != readersCame
+		}
+		if !there {
+			return 0, syscall.EAGAIN
+		}
+		return 0, nil
+	})
+	return d, errnoOf(err)
 }
 
 func sysPipe(c *call, flags uint32) (int, syscall.Errno) {
@@ -49,10 +111,11 @@ func sysPipe(c *call, flags uint32) (int, syscall.Errno) {
 	if !at.valid(8, true) {
 		return 0, syscall.EFAULT
 	}
-	p := &pipe{size: pipeSize, ino: nextIno(), made: time.Now()}
+	n := newPipe(&pipeFS, 0o600)
+	n.opens.Store(2)
 	cloexec, status := flags&syscall.O_CLOEXEC != 0, flags&syscall.O_NONBLOCK
-	r := newStream(&pipeEnd{p, false}, syscall.O_RDONLY|status)
-	w := newStream(&pipeEnd{p, true}, syscall.O_WRONLY|status)
+	r := n.newEnd(syscall.O_RDONLY | status)
+	w := n.newEnd(syscall.O_WRONLY | status)
 	return installPair(at, r, w, cloexec)
 }
 
@@ -78,7 +141,7 @@ func (p *pipeEnd) read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.used == 0 {
-		if p.writerGone {
+		if p.writers == 0 {
 			return 0, nil
 		}
 		return 0, syscall.EAGAIN
@@ -92,7 +155,7 @@ func (p *pipeEnd) read(b []byte) (int, error) {
 		p.at = 0
 	}
 	if wasFull && p.size-p.used >= pipeAtomic {
-		p.tell(p.writer, p.writeReady())
+		p.tellWriters()
 	}
 	return n, nil
 }
@@ -100,7 +163,7 @@ func (p *pipeEnd) read(b []byte) (int, error) {
 func (p *pipeEnd) write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.readerGone {
+	if p.readers == 0 {
 		return 0, syscall.EPIPE
 	}
 	room := p.size - p.used
@@ -117,35 +180,40 @@ func (p *pipeEnd) write(b []byte) (int, error) {
 	k := copy(p.ring[end:min(len(p.ring), end+n)], b[:n])
 	copy(p.ring, b[k:n])
 	p.used += n
-	p.tell(p.reader, p.readReady())
+	p.tellReaders()
 	return n, nil
 }
 
-// tell reports a change to one end. mu is held.
-func (p *pipe) tell(end func(uint32), ready uint32) {
-	if end != nil {
-		end(ready)
+// tellReaders and tellWriters report a change to the ends of one kind. mu is held.
+func (p *pipe) tellReaders() { p.tellEnds(func(e *pipeEnd) bool { return e.reading }) }
+func (p *pipe) tellWriters() { p.tellEnds(func(e *pipeEnd) bool { return e.writing }) }
+func (p *pipe) tellAll()     { p.tellEnds(func(*pipeEnd) bool { return true }) }
+
+func (p *pipe) tellEnds(which func(*pipeEnd) bool) {
+	for _, e := range p.ends {
+		if which(e) && e.tell != nil {
+			e.tell(e.readiness())
+		}
 	}
 }
 
-// readReady is the readiness of the reading end. mu is held.
-func (p *pipe) readReady() (r uint32) {
-	if p.used > 0 {
-		r = unix.EPOLLIN
+// readiness is what ready tells. mu is held.
+func (p *pipeEnd) readiness() (r uint32) {
+	if p.reading {
+		if p.used > 0 {
+			r = unix.EPOLLIN
+		}
+		if p.writers == 0 && p.writersCame != p.writersBefore {
+			r |= unix.EPOLLHUP
+		}
 	}
-	if p.writerGone {
-		r |= unix.EPOLLHUP
-	}
-	return r
-}
-
-// writeReady is the readiness of the writing end. mu is held.
-func (p *pipe) writeReady() (r uint32) {
-	if p.size-p.used >= pipeAtomic {
-		r = unix.EPOLLOUT
-	}
-	if p.readerGone {
-		r |= unix.EPOLLERR
+	if p.writing {
+		if p.size-p.used >= pipeAtomic {
+			r |= unix.EPOLLOUT
+		}
+		if p.readers == 0 {
+			r |= unix.EPOLLERR
+		}
 	}
 	return r
 }
@@ -153,39 +221,34 @@ func (p *pipe) writeReady() (r uint32) {
 func (p *pipeEnd) ready() uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.writing {
-		return p.writeReady()
-	}
-	return p.readReady()
+	return p.readiness()
 }
 
 func (p *pipeEnd) notify(f func(uint32)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.writing {
-		p.writer = f
-	} else {
-		p.reader = f
-	}
+	p.tell = f
 }
 
 func (p *pipeEnd) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.writing {
-		p.writerGone = true
-		p.tell(p.reader, p.readReady())
-		return
+	if i := slices.Index(p.ends, p); i >= 0 {
+		p.ends = slices.Delete(p.ends, i, i+1)
 	}
-	p.readerGone = true
-	p.ring, p.used = nil, 0
-	p.tell(p.writer, p.writeReady())
+	if p.reading {
+		p.readers--
+	}
+	if p.writing {
+		p.writers--
+	}
+	if p.readers == 0 && p.writers == 0 {
+		p.ring, p.at, p.used = nil, 0, 0 // what nobody can read any more
+	}
+	p.tellAll()
 }
 
-func (p *pipeEnd) stat() stat {
-	const pipeDev = 3
-	return stat{dev: pipeDev, ino: p.ino, nlink: 1, mode: syscall.S_IFIFO | 0o600, atime: p.made, mtime: p.made, ctime: p.made}
-}
+func (p *pipeEnd) stat() stat { return p.node.stat() }
 
 func (p *pipeEnd) buffered() (in, out int) {
 	p.mu.Lock()
@@ -220,6 +283,6 @@ func (p *pipeEnd) resize(want uint32) (int, syscall.Errno) {
 		p.ring, p.at = ring, 0
 	}
 	p.size = size
-	p.tell(p.writer, p.writeReady())
+	p.tellWriters()
 	return size, 0
 }

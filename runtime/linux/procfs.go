@@ -199,19 +199,26 @@ func procFDs() map[string]*inode {
 			continue
 		}
 		n := &inode{fs: &procFS, ino: 1<<32 + uint64(fd), mode: syscall.S_IFLNK | 0o700, nlink: 1}
-		n.link = d.target
+		deleted := d.node != nil && d.node.nlink == 0 && kind == KindDoor
+		n.link = func() string { return d.target(deleted) }
+		n.jump = func() *description { return d }
 		kids[strconv.Itoa(fd)] = n
 	}
 	return kids
 }
 
 // target is what /proc/self/fd says of a descriptor.
-func (d *description) target() string {
+func (d *description) target(deleted bool) string {
 	switch s := d.stream.(type) {
 	case *pipeEnd:
-		return fmt.Sprintf("pipe:[%d]", s.ino)
+		if s.node.fs == &pipeFS {
+			return fmt.Sprintf("pipe:[%d]", s.node.ino)
+		}
 	case *socket:
 		return fmt.Sprintf("socket:[%d]", s.ino)
+	}
+	if deleted {
+		return d.path + " (deleted)"
 	}
 	return d.path
 }

@@ -190,7 +190,7 @@ func create(dirfd int, at ref, dir bool, make func(p place) *inode) (int, syscal
 	}
 	tree.mu.Lock()
 	defer tree.mu.Unlock()
-	p, e := walk(start, path, false)
+	p, e := walk(start, path, noLinks)
 	switch {
 	case e != 0:
 		return 0, e
@@ -211,15 +211,23 @@ func sysMkdir(dirfd int, at ref, mode uint32) (int, syscall.Errno) {
 }
 
 func sysMknod(dirfd int, at ref, mode uint32) (int, syscall.Errno) {
-	switch mode & syscall.S_IFMT {
-	case syscall.S_IFREG, 0:
-	case syscall.S_IFDIR:
-		return 0, syscall.EPERM
+	kind := mode & syscall.S_IFMT
+	switch kind {
+	case syscall.S_IFREG, 0, syscall.S_IFIFO, syscall.S_IFSOCK:
+	case syscall.S_IFDIR, syscall.S_IFCHR, syscall.S_IFBLK:
+		return 0, syscall.EPERM // devices are registered
 	default:
-		return 0, syscall.EOPNOTSUPP // devices are registered; pipes and sockets have no name here
+		return 0, syscall.EINVAL
 	}
 	return create(dirfd, at, false, func(p place) *inode {
-		n := newInode(p.dir.fs, syscall.S_IFREG|mode&0o7777&^umask.Load())
+		perm := mode & 0o7777 &^ umask.Load()
+		switch kind {
+		case syscall.S_IFIFO:
+			return newPipe(p.dir.fs, perm)
+		case syscall.S_IFSOCK:
+			return newInode(p.dir.fs, syscall.S_IFSOCK|perm)
+		}
+		n := newInode(p.dir.fs, syscall.S_IFREG|perm)
 		n.data = &tmpData{fs: p.dir.fs, pages: map[int64]*[tmpPage]byte{}}
 		return n
 	})
@@ -254,7 +262,7 @@ func sysLink(oldDir int, oldAt ref, newDir int, newAt ref, flags int) (int, sysc
 	}
 	tree.mu.Lock()
 	defer tree.mu.Unlock()
-	p, e := walk(start, path, false)
+	p, e := walk(start, path, noLinks)
 	switch {
 	case e != 0:
 		return 0, e
@@ -287,7 +295,7 @@ func sysUnlink(dirfd int, at ref, flags int) (int, syscall.Errno) {
 	}
 	tree.mu.Lock()
 	defer tree.mu.Unlock()
-	p, e := walk(start, path, false)
+	p, e := walk(start, path, noLinks)
 	if e == 0 {
 		e = mayRemove(p, path, flags&unix.AT_REMOVEDIR != 0)
 	}
@@ -308,6 +316,8 @@ func mayRemove(p place, path string, dir bool) syscall.Errno {
 		return rmdirDots(path)
 	case p.node == nil:
 		return syscall.ENOENT
+	case p.slash && !p.node.isDir():
+		return syscall.ENOTDIR
 	case p.dir.fs != p.node.fs:
 		return syscall.EBUSY // where a file system is mounted
 	case !p.dir.fs.writable:
@@ -350,11 +360,11 @@ func sysRename(oldDir int, oldAt ref, newDir int, newAt ref, flags uint32) (int,
 	}
 	tree.mu.Lock()
 	defer tree.mu.Unlock()
-	from, e := walk(oldStart, oldPath, false)
+	from, e := walk(oldStart, oldPath, noLinks)
 	if e != 0 {
 		return 0, e
 	}
-	to, e := walk(newStart, newPath, false)
+	to, e := walk(newStart, newPath, noLinks)
 	if e == 0 {
 		e = mayRename(from, to, flags)
 	}

@@ -83,7 +83,7 @@ func findPath(path string) (*inode, syscall.Errno) {
 	}
 	tree.mu.RLock()
 	defer tree.mu.RUnlock()
-	p, e := walk(start, path, true)
+	p, e := walk(start, path, allLinks)
 	if e == 0 && p.node == nil {
 		e = syscall.ENOENT
 	}
@@ -116,7 +116,7 @@ func (u *unixSocket) bindPath(path string) error {
 	}
 	tree.mu.Lock()
 	defer tree.mu.Unlock()
-	p, e := walk(start, path, false)
+	p, e := walk(start, path, noLinks)
 	if e == 0 && p.node == nil && p.slash {
 		e = syscall.ENOENT
 	}

@@ -42,6 +42,7 @@ var (
 	tmpFS  = fileSystem{dev: 1, magic: unix.TMPFS_MAGIC, writable: true}
 	procFS = fileSystem{dev: 5, magic: unix.PROC_SUPER_MAGIC}
 	sysFS  = fileSystem{dev: 6, magic: unix.SYSFS_MAGIC}
+	pipeFS = fileSystem{dev: 3, magic: unix.PIPEFS_MAGIC, writable: true} // pipes without a name
 )
 
 // inode is a file, directory, symbolic link or device.
@@ -56,6 +57,8 @@ type inode struct {
 	open func() (File, error)     // a device
 	link func() string            // a symbolic link's target
 	list func() map[string]*inode // a directory that is generated
+	pipe *pipe                    // a pipe, named or not
+	jump func() *description      // a link of /proc/self/fd, which leads to the file itself; nil result: as the text says
 	cons bool                     // opens as a descriptor of the console
 
 	opens atomic.Int32               // descriptions that hold it
