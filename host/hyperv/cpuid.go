@@ -18,7 +18,8 @@ import (
 // offer; a guest is tested on each of its ways by masking.
 type Mask uint32
 
-// What can be masked. All but NoHyperv change leaf 0x40000002 or 0x40000003 only.
+// What can be masked. What KVM refuses when it is not announced is said in TLFS 4.2.2;
+// recommendations are enforced likewise for the hypercalls that they name.
 const (
 	NoReferenceTSC     Mask = 1 << iota // reference TSC page
 	NoReferenceCounter                  // the reference counter register
@@ -31,13 +32,19 @@ const (
 	NoInvariantTSC                      // the invariant TSC control register
 	NoReset                             // the reset register
 	NoVersion                           // leaf 0x40000002 is zero
+	NoClusterIPI                        // the hypercalls that send interrupts between processors
+	NoTLBFlush                          // the hypercalls that flush translations of other processors
+	NoExtendedMasks                     // the variants of both for more than 64 processors
+	NoAPICMSRs                          // synthetic registers of the local APIC: EOI, ICR, TPR
+	NoX2APIC                            // x2APIC mode: the local APIC is memory only
 	NoHyperv                            // the leaves of KVM stand where those of Hyper-V were
 	lastMask
 )
 
 var maskNames = []string{
 	"no-reference-tsc", "no-reference-counter", "no-timers", "no-direct-timers", "no-crash", "no-frequencies",
-	"no-post-messages", "no-signal-events", "no-invariant-tsc", "no-reset", "no-version", "no-hyperv",
+	"no-post-messages", "no-signal-events", "no-invariant-tsc", "no-reset", "no-version",
+	"no-cluster-ipi", "no-tlb-flush", "no-extended-masks", "no-apic-registers", "no-x2apic", "no-hyperv",
 }
 
 // String returns the names, separated by commas.
@@ -82,11 +89,30 @@ func (m Mask) clear(e *kvm.CPUIDEntry) {
 		{mask: NoSignalEvents, ebx: tlfs.SignalEvents},
 		{mask: NoInvariantTSC, eax: tlfs.AccessTSCInvariant},
 		{mask: NoReset, eax: tlfs.AccessReset},
+		{mask: NoAPICMSRs, eax: tlfs.AccessApic},
 	} {
 		if m&c.mask != 0 {
 			e.EAX &^= c.eax
 			e.EBX &^= c.ebx
 			e.EDX &^= c.edx
+		}
+	}
+}
+
+// clearRecommendations takes the masked bits out of leaf 0x40000004.
+func (m Mask) clearRecommendations(e *kvm.CPUIDEntry) {
+	for _, c := range []struct {
+		mask Mask
+		eax  uint32
+	}{
+		{NoClusterIPI, tlfs.RecommendClusterIPI},
+		{NoTLBFlush, tlfs.RecommendRemoteFlush | tlfs.RecommendLocalFlush},
+		{NoExtendedMasks, tlfs.RecommendExProcessorMasks},
+		{NoAPICMSRs, tlfs.RecommendApicMSRs | tlfs.RecommendX2ApicMSRs},
+		{NoX2APIC, tlfs.RecommendX2ApicMSRs},
+	} {
+		if m&c.mask != 0 {
+			e.EAX &^= c.eax
 		}
 	}
 }
@@ -123,6 +149,7 @@ func hvLeaves(supported []kvm.CPUIDEntry, m Mask) ([]kvm.CPUIDEntry, error) {
 			m.clear(&e)
 		case tlfs.LeafRecommendations:
 			e.EAX &^= enlightenedVMX
+			m.clearRecommendations(&e)
 		}
 		out = append(out, e)
 	}
@@ -134,50 +161,6 @@ func hvLeaves(supported []kvm.CPUIDEntry, m Mask) ([]kvm.CPUIDEntry, error) {
 	return out, nil
 }
 
-// processorLeaves sets in KVM's supported entries what differs from one virtual
-// processor to the next: APIC ids and the count (Intel SDM volume 2, CPUID).
-func processorLeaves(supported []kvm.CPUIDEntry, vp, count uint32) []kvm.CPUIDEntry {
-	const hypervisorLeaves = 4 // 0x40000000 and up
-	bits := uint32(0)
-	for 1<<bits < count {
-		bits++
-	}
-	var out []kvm.CPUIDEntry
-	for _, e := range supported {
-		if e.Function>>28 == hypervisorLeaves {
-			continue
-		}
-		switch e.Function {
-		case 1:
-			e.EBX = e.EBX&0xFFFF | count<<16 | vp<<24
-			e.ECX |= tlfs.HypervisorPresent
-			const htt = 1 << 28
-			e.EDX &^= htt
-			if count > 1 {
-				e.EDX |= htt
-			}
-		case 0xB, 0x1F: // one thread per core, all cores in one package
-			const smt, core = 1 << 8, 2 << 8
-			e.EAX, e.EBX, e.ECX, e.EDX = 0, 0, e.Index, vp
-			switch e.Index {
-			case 0:
-				e.EBX, e.ECX = 1, smt
-			case 1:
-				e.EAX, e.EBX, e.ECX = bits, count, 1|core
-			}
-		case 0x8000001E:
-			e.EAX, e.EBX, e.ECX = vp, vp, 0
-		case 0x80000008:
-			e.ECX = 0
-			if count > 1 {
-				e.ECX = bits<<12 | (count - 1)
-			}
-		}
-		out = append(out, e)
-	}
-	return out
-}
-
 // cpuid returns what CPUID shows on virtual processor vp of count.
 func cpuid(s *kvm.System, m Mask, vp, count uint32) ([]kvm.CPUIDEntry, error) {
 	base, err1 := s.SupportedCPUID()
@@ -186,6 +169,9 @@ func cpuid(s *kvm.System, m Mask, vp, count uint32) ([]kvm.CPUIDEntry, error) {
 		return nil, err
 	}
 	out := processorLeaves(base, vp, count)
+	if m&NoX2APIC != 0 {
+		hideX2APIC(out)
+	}
 	if m&NoHyperv != 0 {
 		for _, e := range base {
 			if e.Function == tlfs.LeafVendor || e.Function == tlfs.LeafInterface {

@@ -12,7 +12,7 @@ import (
 
 func TestMaskNames(t *testing.T) {
 	all := lastMask - 1
-	if len(maskNames) != 12 || Mask(1)<<len(maskNames) != lastMask {
+	if len(maskNames) != 17 || Mask(1)<<len(maskNames) != lastMask {
 		t.Fatalf("%d names", len(maskNames))
 	}
 	got, err := ParseMask(all.String())
@@ -77,29 +77,19 @@ func TestHvLeaves(t *testing.T) {
 			t.Errorf("mask %v adds bits", m)
 		}
 	}
+	for m := NoClusterIPI; m < NoX2APIC; m <<= 1 {
+		plain, masked := leaf(0, tlfs.LeafRecommendations).EAX, leaf(m, tlfs.LeafRecommendations).EAX
+		if plain&^masked == 0 || masked&^plain != 0 {
+			t.Errorf("mask %v: recommendations %#x of %#x", m, masked, plain)
+		}
+	}
+	if leaf(NoAPICMSRs, tlfs.LeafFeatures).EAX&tlfs.AccessApic != 0 {
+		t.Error("no-apic-registers leaves the privilege")
+	}
 	if e := leaf(NoDirectTimers, tlfs.LeafFeatures); e.EDX&(1<<19) != 0 || e.EAX&(1<<3) == 0 {
 		t.Errorf("direct timers: %+v", e)
 	}
 	if _, err := hvLeaves(fromKVM()[1:], 0); err == nil {
 		t.Error("a missing leaf is not noticed")
-	}
-}
-
-func TestProcessorLeaves(t *testing.T) {
-	in := []kvm.CPUIDEntry{
-		{Function: 1, EBX: 0x01020304}, {Function: 0xB, Index: 0}, {Function: 0xB, Index: 1}, {Function: 0xB, Index: 2},
-		{Function: 0x40000000, EBX: 1}, {Function: 0x80000008, ECX: 7},
-	}
-	for _, e := range processorLeaves(in, 2, 3) {
-		switch {
-		case e.Function == 1 && (e.EBX>>24 != 2 || e.EBX>>16&0xFF != 3 || e.EBX&0xFFFF != 0x0304 || e.ECX>>31 != 1):
-			t.Errorf("leaf 1: %+v", e)
-		case e.Function == 0xB && e.EDX != 2, e.Function == 0xB && e.Index == 1 && (e.EAX != 2 || e.EBX != 3):
-			t.Errorf("leaf 0xB: %+v", e)
-		case e.Function>>28 == 4:
-			t.Error("a leaf of KVM is shown")
-		case e.Function == 0x80000008 && e.ECX != 2<<12|2:
-			t.Errorf("leaf 0x80000008: %+v", e)
-		}
 	}
 }

@@ -25,6 +25,11 @@ var All = append([]Quirk{
 	mask("no-direct-timers", "synthetic timers send messages only", hyperv.NoDirectTimers),
 	mask("no-crash-registers", "no registers to report a crash", hyperv.NoCrash),
 	mask("few-registers", "neither frequency, invariant TSC nor reset registers", hyperv.NoFrequencies|hyperv.NoInvariantTSC|hyperv.NoReset),
+	mask("no-cluster-ipi", "no hypercall that interrupts other processors", hyperv.NoClusterIPI),
+	mask("no-tlb-flush", "no hypercall that flushes translations", hyperv.NoTLBFlush),
+	mask("no-extended-masks", "no variants of the two for more than 64 processors", hyperv.NoExtendedMasks),
+	mask("no-apic-registers", "no synthetic registers for the local APIC", hyperv.NoAPICMSRs),
+	mask("no-x2apic", "the local APIC has no x2APIC mode", hyperv.NoX2APIC),
 	{Name: "no-privileges", Text: "EBX of leaf 0x40000003 allows neither PostMessage nor SignalEvent, and both work", apply: func(h Host) {
 		h.Guest.Machine.Mask |= hyperv.NoPostMessages | hyperv.NoSignalEvents
 		h.Guest.Machine.NoEnforce = true
