@@ -12,10 +12,21 @@ import (
 // nearest heads the list of threads with a deadline, the earliest first.
 var nearest uintptr
 
+// A wait shorter than shortWait may end slack later, as on Linux (PR_SET_TIMERSLACK in
+// prctl(2), 50 µs). Go's monitor thread sleeps 20 µs at a time while there is something
+// to watch: where leaving the guest takes longer than that, nobody else would run.
+const (
+	shortWait = 200_000
+	slack     = 50_000
+)
+
 // rememberDue puts a thread into the list, and sees that the timer comes.
 //
 //go:nosplit
 func rememberDue(t *Thread, due int64) {
+	if due-hv.Now() < shortWait {
+		due += slack
+	}
 	t.due = due
 	at := &nearest
 	for *at != 0 && thread(*at).due <= due {
