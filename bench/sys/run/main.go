@@ -33,6 +33,7 @@ import (
 // options are the flags.
 type options struct {
 	dir, hvgo, rows, json      string
+	systems                    string
 	rounds, cpus, memory, heap int
 	inside                     bool
 }
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.dir, "o", "bin/bench", "`folder` for what is built")
 	flag.StringVar(&o.hvgo, "hvgo", "bin/hvgo", "the hvgo `command`")
 	flag.StringVar(&o.rows, "rows", "", "`expression` that the names of the rows match; empty for all")
+	flag.StringVar(&o.systems, "systems", "", "`expression` that the names of the systems match; empty for all")
 	flag.StringVar(&o.json, "json", "", "`file` for the raw figures; empty for sys-CPUS.json in the folder")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each system has its turn")
 	flag.IntVar(&o.cpus, "cpus", 1, "processors of the guests")
@@ -126,7 +128,7 @@ func (o *options) again(ctx context.Context) error {
 		return err
 	}
 	return command(ctx, o.hvgo, "vm-exec", "--memory", strconv.Itoa(o.memory+1536), "--share", o.dir, "--share", filepath.Dir(o.json), "--",
-		self, "-inside", "-o", o.dir, "-rows", o.rows, "-json", o.json, "-rounds", strconv.Itoa(o.rounds),
+		self, "-inside", "-o", o.dir, "-rows", o.rows, "-systems", o.systems, "-json", o.json, "-rounds", strconv.Itoa(o.rounds),
 		"-cpus", strconv.Itoa(o.cpus), "-memory", strconv.Itoa(o.memory), "-heap", strconv.Itoa(o.heap)).Run()
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -32,9 +33,16 @@ type figures struct {
 // round is told, and the others go on.
 func (o *options) measure(ctx context.Context) error {
 	f := figures{Time: time.Now().UTC(), CPUs: o.cpus, Memory: o.memory, Heap: o.heap, Rounds: o.rounds, Systems: map[string][][]line{}}
+	wanted, err := regexp.Compile(o.systems)
+	if err != nil {
+		return fmt.Errorf("-systems: %w", err)
+	}
 	failed := 0
 	for round := range o.rounds {
 		for _, s := range systems {
+			if !wanted.MatchString(s.name) {
+				continue
+			}
 			start := time.Now()
 			out := &reader{}
 			err := s.run(o, ctx, out)
