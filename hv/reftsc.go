@@ -83,7 +83,15 @@ func Now() int64 {
 			}
 		}
 	}
-	return int64(ring0.Rdmsr(tlfs.MSRTimeRefCount)) * tlfs.ReferenceUnit100ns
+	return counterNow(ring0.Rdmsr(tlfs.MSRTimeRefCount))
+}
+
+// counterNow is the end of the unit that the counter shows. The page tells parts of a
+// unit too, and a clock that was read by it must not go back when it ceases to be valid.
+//
+//go:nosplit
+func counterNow(units uint64) int64 {
+	return int64(units)*tlfs.ReferenceUnit100ns + tlfs.ReferenceUnit100ns - 1
 }
 
 // SetRealtime says that it is now ns after 1970-01-01T00:00:00Z.
@@ -114,6 +122,7 @@ const (
 	clockLast       = clockTAI
 	unit            = tlfs.ReferenceUnit100ns
 	counterMSR      = tlfs.MSRTimeRefCount
+	perSecond       = 0x44b82fa09b5a53 // ceil(2^75 / (10^9 / 2^9))
 )
 
 // Clock reads one of Linux's clocks but those of CPU time, in ns; ok is false
@@ -132,6 +141,7 @@ func Clock(id uint64) (ns int64, ok bool) {
 }
 
 func clockGettimePC() uintptr
+func callClockGettime(clock int32, ts *[2]int64) int64
 
 // ClockGettime is the address of the function behind __vdso_clock_gettime.
 //

@@ -55,6 +55,7 @@ counter:
 	ORQ  DX, AX
 	MOVL $const_unit, R11
 	IMULQ R11, AX
+	ADDQ $(const_unit - 1), AX
 	MOVQ AX, R10
 
 have: // R10: reference time in ns
@@ -62,13 +63,16 @@ have: // R10: reference time in ns
 	BTL  CX, AX
 	JCC  store
 	ADDQ ·realtimeBase(SB), R10
-store:
+store: // seconds: R10 / 10^9 by its reciprocal, (R10 >> 9) * ceil(2^75 / 1953125) >> 75
 	MOVQ R10, AX
-	CQO
-	MOVQ $1000000000, R11
-	IDIVQ R11
-	MOVQ AX, 0(SI)
-	MOVQ DX, 8(SI)
+	SHRQ $9, AX
+	MOVQ $const_perSecond, R11
+	MULQ R11
+	SHRQ $11, DX
+	MOVQ DX, 0(SI)
+	IMULQ $1000000000, DX
+	SUBQ DX, R10
+	MOVQ R10, 8(SI)
 	XORL AX, AX
 	RET
 
@@ -80,4 +84,14 @@ invalid:
 TEXT ·clockGettimePC(SB),NOSPLIT,$0-8
 	LEAQ ·clockGettime(SB), AX
 	MOVQ AX, ret+0(FP)
+	RET
+
+// func callClockGettime(clock int32, ts *[2]int64) int64
+//
+// For tests: calls clockGettime as C does.
+TEXT ·callClockGettime(SB),NOSPLIT,$0-24
+	MOVL clock+0(FP), DI
+	MOVQ ts+8(FP), SI
+	CALL ·clockGettime(SB)
+	MOVQ AX, ret+16(FP)
 	RET
