@@ -107,7 +107,7 @@ func (p *testPlan) run(ctx context.Context) error {
 			return fmt.Errorf("cannot use -%s with %d packages: give one", name, len(pkgs))
 		}
 	}
-	if err := t.checkSkips(pkgs); err != nil {
+	if err := t.checkStandard(pkgs); err != nil {
 		return err
 	}
 	if p.compile {

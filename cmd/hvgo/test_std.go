@@ -17,16 +17,21 @@ import (
 	"github.com/hvgo/hvgo/internal/testjob"
 )
 
-// checkSkips finds lines of the skip list that match no test of these packages: a
-// list that keeps what is gone hides what comes by the same name.
-func (t *testRun) checkSkips(pkgs []build.TestPackage) error {
-	for _, p := range pkgs {
+// checkStandard gives packages of the standard library the build tags they need, and
+// finds lines of the skip list that match no test of theirs: a list that keeps what is
+// gone hides what comes by the same name.
+func (t *testRun) checkStandard(pkgs []build.TestPackage) error {
+	for i, p := range pkgs {
 		if !p.Standard {
 			continue
 		}
+		pkgs[i].Tags = stdtest.Tags(p.ImportPath)
 		skips, err := stdtest.Skips(p.ImportPath)
-		if err != nil || len(skips) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(skips) == 0 {
+			continue
 		}
 		names, err := stdtest.Names(p.Dir, p.TestFiles)
 		if err != nil {

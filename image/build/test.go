@@ -36,6 +36,7 @@ type TestPackage struct {
 	Standard        bool // part of the standard library
 	HasTests        bool
 	TestFiles       []string // in Dir
+	Tags            string   // build tags, more than those of the Options
 
 	name   string
 	module *goModule
@@ -81,7 +82,7 @@ func (t *Tests) List(ctx context.Context, patterns []string) ([]TestPackage, err
 			return nil, failf("%s is in a module of others (%s); test it in a checkout of that module", p.ImportPath, p.Module.Path)
 		}
 		files := append(p.TestGoFiles, p.XTestGoFiles...)
-		all = append(all, TestPackage{p.ImportPath, p.Dir, p.Standard, len(files) > 0, files, p.Name, p.Module})
+		all = append(all, TestPackage{ImportPath: p.ImportPath, Dir: p.Dir, Standard: p.Standard, HasTests: len(files) > 0, TestFiles: files, name: p.Name, module: p.Module})
 	}
 }
 
@@ -107,7 +108,9 @@ func (t *Tests) Build(ctx context.Context, p TestPackage, output string) error {
 	if t.GCFlags != "" {
 		args = append(args, "-gcflags="+t.GCFlags)
 	}
-	args = append(t.tags(append(args, t.Flags...)), p.ImportPath)
+	o := t.Options
+	o.Tags = strings.Trim(o.Tags+","+p.Tags, ",")
+	args = append(o.tags(append(args, t.Flags...)), p.ImportPath)
 	err = step(t.Log, "compile the tests of "+p.ImportPath, func() error {
 		_, words, err := t.g.run(ctx, t.g.dir, []string{"GOWORK=" + workspace, "GOFLAGS=" + t.g.flags(), "CGO_ENABLED=0"}, args...)
 		if err == nil || ctx.Err() != nil {

@@ -144,6 +144,17 @@ func Names(dir string, files []string) ([]string, error) {
 	return names, nil
 }
 
+// Tags are the build tags that the tests of a package need, "" for none. The tests
+// of package time load a time zone when the package is initialized. That is before
+// there are files: hvgo, as any program, is initialized after package time. With the
+// tag they take the copy of the time zones that the library can embed.
+func Tags(pkg string) string {
+	if pkg == "time" {
+		return "timetzdata"
+	}
+	return ""
+}
+
 // Files are the files and whole folders, below GOROOT and with slashes, that the
 // tests of a package read: testdata of the folders above, and the lines of files.txt.
 func Files(goroot, pkg string) ([]string, error) {
