@@ -47,20 +47,6 @@ func Skips(pkg string) ([]Skip, error) {
 	return own, err
 }
 
-// Skipped are the packages that skip.txt names.
-func Skipped() ([]string, error) {
-	var names []string
-	seen := map[string]bool{}
-	all, err := parseSkips(skipList)
-	for _, s := range all {
-		if !seen[s.Package] {
-			seen[s.Package] = true
-			names = append(names, s.Package)
-		}
-	}
-	return names, err
-}
-
 func parseSkips(text string) ([]Skip, error) {
 	var all []Skip
 	n := 0
