@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -128,12 +129,24 @@ func TestEchoUnderPressure(t *testing.T) {
 		const n = 3000
 		payload := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 8+8*(i%180)) }
 		sent := 0
+		send := func() bool {
+			if sent == n || !r.write(wire.PacketHeader{Type: wire.PacketInBand, Transaction: uint64(sent)}, nil, payload(sent)) {
+				return false
+			}
+			sent++
+			return true
+		}
+		for c.Stats().RoomWaits == 0 { // nothing is read yet: the answers fill their ring, however many processors there are
+			if !send() {
+				runtime.Gosched()
+			}
+		}
 		for got := 0; got < n; {
-			for sent < n && r.write(wire.PacketHeader{Type: wire.PacketInBand, Transaction: uint64(sent)}, nil, payload(sent)) {
-				sent++
+			for send() {
 			}
 			p := r.read()
 			if p == nil {
+				runtime.Gosched()
 				continue
 			}
 			if p.Transaction != uint64(got) || !bytes.Equal(p.payload, payload(got)) {
