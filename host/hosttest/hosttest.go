@@ -34,6 +34,8 @@ const (
 	absoluteWord // not a guest: the word that the relocation is for
 	breaker
 	whichWord // not a guest: which rule breaker breaks
+	Starter   // starts processors by hypercall
+	All       // starts processors by INIT and startup interrupts
 )
 
 //go:embed testdata/guests.bin

@@ -126,7 +126,8 @@ const (
 
 // hvLeaves makes the leaves 0x40000000 to 0x40000006 of KVM's own: named as
 // Hyper-V names itself, and without the synthetic debugger and nested features.
-func hvLeaves(supported []kvm.CPUIDEntry, m Mask) ([]kvm.CPUIDEntry, error) {
+// privileges are bits of EBX of leaf 0x40000003 for hypercalls of this host's own.
+func hvLeaves(supported []kvm.CPUIDEntry, m Mask, privileges uint32) ([]kvm.CPUIDEntry, error) {
 	var out []kvm.CPUIDEntry
 	seen := map[uint32]bool{}
 	for _, e := range supported {
@@ -144,7 +145,9 @@ func hvLeaves(supported []kvm.CPUIDEntry, m Mask) ([]kvm.CPUIDEntry, error) {
 				e.EAX, e.EBX, e.ECX, e.EDX = 0, 0, 0, 0
 			}
 		case tlfs.LeafFeatures:
-			e.EBX &^= debuggingEBX | tlfs.ExtendedHypercalls // neither is served here
+			// KVM serves none of these; the last is put back where this host does.
+			e.EBX &^= debuggingEBX | tlfs.ExtendedHypercalls | tlfs.StartVirtualProcessor
+			e.EBX |= privileges
 			e.EDX &^= debuggingEDX
 			m.clear(&e)
 		case tlfs.LeafRecommendations:
@@ -162,7 +165,7 @@ func hvLeaves(supported []kvm.CPUIDEntry, m Mask) ([]kvm.CPUIDEntry, error) {
 }
 
 // cpuid returns what CPUID shows on virtual processor vp of count.
-func cpuid(s *kvm.System, m Mask, vp, count uint32) ([]kvm.CPUIDEntry, error) {
+func cpuid(s *kvm.System, m Mask, vp, count, privileges uint32) ([]kvm.CPUIDEntry, error) {
 	base, err1 := s.SupportedCPUID()
 	hv, err2 := s.SupportedHvCPUID()
 	if err := errors.Join(err1, err2); err != nil {
@@ -180,6 +183,6 @@ func cpuid(s *kvm.System, m Mask, vp, count uint32) ([]kvm.CPUIDEntry, error) {
 		}
 		return out, nil
 	}
-	leaves, err := hvLeaves(hv, m)
+	leaves, err := hvLeaves(hv, m, privileges)
 	return append(out, leaves...), err
 }

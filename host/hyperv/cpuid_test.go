@@ -47,7 +47,7 @@ func fromKVM() []kvm.CPUIDEntry {
 func TestHvLeaves(t *testing.T) {
 	leaf := func(m Mask, f uint32) kvm.CPUIDEntry {
 		t.Helper()
-		out, err := hvLeaves(fromKVM(), m)
+		out, err := hvLeaves(fromKVM(), m, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,10 +86,13 @@ func TestHvLeaves(t *testing.T) {
 	if leaf(NoAPICMSRs, tlfs.LeafFeatures).EAX&tlfs.AccessApic != 0 {
 		t.Error("no-apic-registers leaves the privilege")
 	}
+	if leaf(0, tlfs.LeafFeatures).EBX&tlfs.StartVirtualProcessor != 0 {
+		t.Error("a hypercall is announced that nobody serves")
+	}
 	if e := leaf(NoDirectTimers, tlfs.LeafFeatures); e.EDX&(1<<19) != 0 || e.EAX&(1<<3) == 0 {
 		t.Errorf("direct timers: %+v", e)
 	}
-	if _, err := hvLeaves(fromKVM()[1:], 0); err == nil {
+	if _, err := hvLeaves(fromKVM()[1:], 0, 0); err == nil {
 		t.Error("a missing leaf is not noticed")
 	}
 }

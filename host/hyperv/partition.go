@@ -78,7 +78,7 @@ func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 	n := uint32(len(vm.VCPUs()))
 	var routes []kvm.Route
 	for _, c := range vm.VCPUs() {
-		entries, err := cpuid(vm.System, cfg.Mask, c.Index, n)
+		entries, err := cpuid(vm.System, cfg.Mask, c.Index, n, cfg.Quirks.privileges())
 		if err != nil {
 			return nil, err
 		}
@@ -119,16 +119,29 @@ func New(vm *vmm.VM, cfg Config) (*Partition, error) {
 		return nil, err
 	}
 	vm.SetHypervisor(p)
-	if p.strict != nil && cfg.Mask&NoHyperv == 0 {
-		if err := p.filter(p.enforceInKVM() || !p.enforce); err != nil {
+	if cfg.Mask&NoHyperv == 0 {
+		if err := p.serveMSRs(); err != nil {
 			return nil, err
 		}
-		go p.watchForgotten()
 	}
 	if cfg.Quirks.Repoll > 0 {
 		go p.repoll()
 	}
 	return p, nil
+}
+
+// serveMSRs asks for the registers that this host serves with KVM or in its place.
+func (p *Partition) serveMSRs() error {
+	if err := p.filter(p.enforceInKVM() || !p.enforce); err != nil {
+		return err
+	}
+	if p.strict != nil {
+		go p.watchForgotten()
+	}
+	if p.quirks.StartVP {
+		return p.serveHypercallsByPort()
+	}
+	return nil
 }
 
 // enforceInKVM tells whether KVM refuses what CPUID does not announce. Of a hypercall

@@ -23,6 +23,16 @@ type Quirks struct {
 	// Repoll looks that often whether a message slot has become free, and does not need
 	// EOM for it, as OpenVMM does each ms; 0 is never.
 	Repoll time.Duration
+	// StartVP has the hypercalls that start a virtual processor, as Hyper-V does.
+	StartVP bool
+}
+
+// privileges are bits of EBX of leaf 0x40000003.
+func (q Quirks) privileges() uint32 {
+	if q.StartVP {
+		return tlfs.StartVirtualProcessor
+	}
+	return 0
 }
 
 // overlay is a page of the host's over one of the guest's.

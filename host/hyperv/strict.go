@@ -4,6 +4,7 @@
 package hyperv
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/hvgo/hvgo/host/kvm"
@@ -15,12 +16,22 @@ import (
 // synthetic registers that KVM refuses, come to user space. So EOM is told from EOI,
 // which KVM takes for one too, and only EOM makes room for the next message.
 
-// filter asks KVM for the accesses that strict mode looks at.
+// filter asks KVM for the accesses that this host looks at: all that strict mode
+// needs, and the hypercall page's register with Quirks.StartVP.
 func (p *Partition) filter(enforced bool) error {
-	ranges := []kvm.MSRRange{
-		{First: tlfs.MSREOM, Count: 1, Write: true},
-		{First: tlfs.MSRSINT0, Count: tlfs.SINTCount, Write: true},
+	var ranges []kvm.MSRRange
+	if p.quirks.StartVP {
+		ranges = append(ranges, kvm.MSRRange{First: tlfs.MSRHypercall, Count: 1, Write: true})
 	}
+	if p.strict == nil {
+		if len(ranges) == 0 {
+			return nil
+		}
+		return p.vm.KVM.FilterMSRs(ranges, false)
+	}
+	ranges = append(ranges,
+		kvm.MSRRange{First: tlfs.MSREOM, Count: 1, Write: true},
+		kvm.MSRRange{First: tlfs.MSRSINT0, Count: tlfs.SINTCount, Write: true})
 	for _, r := range privileges {
 		if !enforced && p.features.missing(r.first) {
 			ranges = append(ranges, kvm.MSRRange{First: r.first, Count: r.count, Read: true, Write: true})
@@ -31,7 +42,7 @@ func (p *Partition) filter(enforced bool) error {
 			ranges = append(ranges, kvm.MSRRange{First: tlfs.MSRStimer0Config + 2*n, Count: 1, Write: true})
 		}
 	}
-	return p.vm.KVM.FilterMSRs(ranges)
+	return p.vm.KVM.FilterMSRs(ranges, true)
 }
 
 // isTimerConfig tells the configuration registers of timers from their counts.
@@ -71,8 +82,13 @@ func (p *Partition) MSR(c *vmm.VCPU, a kvm.MSRAccess) (data uint64, ok bool) {
 		p.report(RuleMSRValue, "%s %#x, value %#x: %v", what, a.Index, a.Data, err)
 		return 0, false
 	}
-	if a.Index == tlfs.MSREOM {
+	switch {
+	case a.Index == tlfs.MSREOM:
 		p.synics[c.Index].deliverAll()
+	case a.Index == tlfs.MSRHypercall && p.quirks.StartVP:
+		if err := p.writeHypercallPage(c); err != nil {
+			p.vm.Fail(fmt.Errorf("virtual processor %d: hypercall page: %w", c.Index, err))
+		}
 	}
 	return 0, true
 }

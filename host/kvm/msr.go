@@ -27,14 +27,17 @@ const (
 	maxMSRCount  = 8 * len(denyAll)
 )
 
-// FilterMSRs makes the guest leave at accesses to the ranges, and at all that KVM
-// refuses, in place of the fault (ExitRDMSR, ExitWRMSR). A VCPU's SetMSRs is not
-// filtered.
-func (m *VM) FilterMSRs(ranges []MSRRange) error {
+// FilterMSRs makes the guest leave at accesses to the ranges and, with refused, at all
+// that KVM refuses, in place of the fault (ExitRDMSR, ExitWRMSR). A VCPU's SetMSRs is
+// not filtered.
+func (m *VM) FilterMSRs(ranges []MSRRange, refused bool) error {
 	if len(ranges) > maxMSRRanges {
 		return fmt.Errorf("kvm: %d ranges of MSRs, at most %d", len(ranges), maxMSRRanges)
 	}
-	e := enableCap{cap: uint32(CapUserSpaceMSR), args: [4]uint64{msrExitInvalid | msrExitUnknown | msrExitFilter}}
+	e := enableCap{cap: uint32(CapUserSpaceMSR), args: [4]uint64{msrExitFilter}}
+	if refused {
+		e.args[0] |= msrExitInvalid | msrExitUnknown
+	}
 	if _, err := ioctlPtr(m.fd, ioEnableCap, &e); err != nil {
 		return wrap("KVM_ENABLE_CAP "+CapUserSpaceMSR.String(), err)
 	}

@@ -32,6 +32,8 @@ const (
 	ioTranslate           = dirRead | dirWrite | translationSize<<16 | kvmIO | 0x85
 	ioGetMSRs             = dirRead | dirWrite | msrsHeaderSize<<16 | kvmIO | 0x88
 	ioSetMSRs             = dirWrite | msrsHeaderSize<<16 | kvmIO | 0x89
+	ioGetMPState          = dirRead | mpStateSize<<16 | kvmIO | 0x98
+	ioSetMPState          = dirWrite | mpStateSize<<16 | kvmIO | 0x99
 	ioSetCPUID2           = dirWrite | cpuidHeaderSize<<16 | kvmIO | 0x90
 	ioEnableCap           = dirWrite | enableCapSize<<16 | kvmIO | 0xA3
 	ioGetTSCKHz           = kvmIO | 0xA3
@@ -57,6 +59,7 @@ const (
 	msrsHeaderSize    = 8
 	msrEntrySize      = 16
 	enableCapSize     = 104
+	mpStateSize       = 4
 	hypervEventFDSize = 24
 	msrFilterSize     = 392
 )
@@ -72,9 +75,11 @@ const (
 	CapIRQRouting         Cap = 25
 	CapIRQFD              Cap = 32
 	CapHyperv             Cap = 44
+	CapMaxVCPUs           Cap = 66
 	CapSyncRegs           Cap = 74
 	CapIRQFDResample      Cap = 82
 	CapHypervTime         Cap = 96
+	CapMaxVCPUID          Cap = 128
 	CapImmediateExit      Cap = 136
 	CapHypervSynIC2       Cap = 148
 	CapHypervVPIndex      Cap = 149
@@ -89,9 +94,11 @@ var capNames = map[Cap]string{
 	CapIRQRouting:         "KVM_CAP_IRQ_ROUTING",
 	CapIRQFD:              "KVM_CAP_IRQFD",
 	CapHyperv:             "KVM_CAP_HYPERV",
+	CapMaxVCPUs:           "KVM_CAP_MAX_VCPUS",
 	CapSyncRegs:           "KVM_CAP_SYNC_REGS",
 	CapIRQFDResample:      "KVM_CAP_IRQFD_RESAMPLE",
 	CapHypervTime:         "KVM_CAP_HYPERV_TIME",
+	CapMaxVCPUID:          "KVM_CAP_MAX_VCPU_ID",
 	CapImmediateExit:      "KVM_CAP_IMMEDIATE_EXIT",
 	CapHypervSynIC2:       "KVM_CAP_HYPERV_SYNIC2",
 	CapHypervVPIndex:      "KVM_CAP_HYPERV_VP_INDEX",
@@ -159,6 +166,18 @@ const (
 	HypervSynIC     = 1
 	HypervHypercall = 2
 	HypervSynDbg    = 3
+)
+
+// MPState says what a virtual processor is doing (struct kvm_mp_state).
+type MPState uint32
+
+// The states of a virtual processor with a local APIC in the kernel.
+const (
+	MPRunnable      MPState = 0
+	MPUninitialized MPState = 1 // waits for INIT: the state of all processors but the first
+	MPInitReceived  MPState = 2 // waits for a startup interrupt
+	MPHalted        MPState = 3
+	MPSIPIReceived  MPState = 4
 )
 
 // CPUIDSignificantIndex (KVM_CPUID_FLAG_SIGNIFCANT_INDEX) marks an entry whose subleaf counts.

@@ -45,6 +45,19 @@ func (s *System) Check(c Cap) (int, error) {
 	return n, wrap("KVM_CHECK_EXTENSION", err)
 }
 
+// MaxVCPUs returns how many virtual processors, numbered from 0, a VM can have.
+func (s *System) MaxVCPUs() (int, error) {
+	n, err1 := s.Check(CapMaxVCPUs)
+	ids, err2 := s.Check(CapMaxVCPUID) // 0: as many as processors
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, err
+	}
+	if ids > 0 {
+		n = min(n, ids)
+	}
+	return n, nil
+}
+
 // SupportedCPUID returns the CPUID entries "which are supported by both the
 // hardware and kvm in its default configuration".
 func (s *System) SupportedCPUID() ([]CPUIDEntry, error) {

@@ -88,6 +88,19 @@ func (v *VCPU) SetSregs(s Sregs) error {
 	return wrap("KVM_SET_SREGS", err)
 }
 
+// MPState returns what the processor is doing.
+func (v *VCPU) MPState() (MPState, error) {
+	var s MPState
+	_, err := ioctlPtr(v.fd, ioGetMPState, &s)
+	return s, wrap("KVM_GET_MP_STATE", err)
+}
+
+// SetMPState changes what the processor is doing.
+func (v *VCPU) SetMPState(s MPState) error {
+	_, err := ioctlPtr(v.fd, ioSetMPState, &s)
+	return wrap("KVM_SET_MP_STATE", err)
+}
+
 // Translate looks a guest-virtual address up in the guest's present page tables.
 func (v *VCPU) Translate(linear uint64) (Translation, error) {
 	t := Translation{Linear: linear}

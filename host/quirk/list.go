@@ -30,6 +30,9 @@ var All = append([]Quirk{
 	mask("no-extended-masks", "no variants of the two for more than 64 processors", hyperv.NoExtendedMasks),
 	mask("no-apic-registers", "no synthetic registers for the local APIC", hyperv.NoAPICMSRs),
 	mask("no-x2apic", "the local APIC has no x2APIC mode", hyperv.NoX2APIC),
+	{Name: "start-vp", Text: "hypercalls that start a virtual processor and tell its index by its APIC id", apply: func(h Host) {
+		h.Guest.Machine.Quirks.StartVP = true
+	}},
 	{Name: "no-privileges", Text: "EBX of leaf 0x40000003 allows neither PostMessage nor SignalEvent, and both work", apply: func(h Host) {
 		h.Guest.Machine.Mask |= hyperv.NoPostMessages | hyperv.NoSignalEvents
 		h.Guest.Machine.NoEnforce = true

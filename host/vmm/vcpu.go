@@ -23,8 +23,9 @@ type VCPU struct {
 	last    kvm.ExitReason // the last exit and where, for reports
 	lastRIP uint64
 
-	tid  atomic.Int64
-	done chan struct{}
+	tid   atomic.Int64
+	done  chan struct{}
+	asked chan *question // capacity 1
 }
 
 // VM returns the machine the processor belongs to.
@@ -39,7 +40,8 @@ func (c *VCPU) loop() {
 	for !c.vm.stopping.Load() {
 		why, err := c.Run()
 		if errors.Is(err, kvm.ErrInterrupted) {
-			continue // a signal: ours, or one of the Go runtime
+			c.answer() // a signal: ours, or one of the Go runtime
+			continue
 		}
 		if err != nil {
 			c.vm.Fail(fmt.Errorf("virtual processor %d: %w\n%s", c.Index, err, c.Describe()))
@@ -64,17 +66,22 @@ const kickInterval = 10 * time.Millisecond
 
 // kick brings the processor's thread out of KVM_RUN, and waits until it has ended.
 func (c *VCPU) kick() {
-	c.RequestExit(true)
 	for {
-		// SIGURG has a handler in every Go program and means nothing to it.
-		if tid := int(c.tid.Load()); tid != 0 {
-			_ = unix.Tgkill(unix.Getpid(), tid, unix.SIGURG)
-		}
+		c.interrupt()
 		select {
 		case <-c.done:
 			return
 		case <-time.After(kickInterval):
 		}
+	}
+}
+
+// interrupt brings the thread out of KVM_RUN, unless it is just about to enter it.
+func (c *VCPU) interrupt() {
+	c.RequestExit(true)
+	// SIGURG has a handler in every Go program and means nothing to it.
+	if tid := int(c.tid.Load()); tid != 0 {
+		_ = unix.Tgkill(unix.Getpid(), tid, unix.SIGURG)
 	}
 }
 

@@ -100,6 +100,11 @@ func New(cfg Config) (_ *VM, err error) {
 	if m.System, err = kvm.Open(); err != nil {
 		return nil, err
 	}
+	if most, err := m.System.MaxVCPUs(); err != nil {
+		return nil, err
+	} else if cfg.VCPUs > most {
+		return nil, fmt.Errorf("%d virtual processors: the KVM of this machine allows %d", cfg.VCPUs, most)
+	}
 	if m.KVM, err = m.System.CreateVM(); err != nil {
 		return nil, err
 	}
@@ -116,7 +121,7 @@ func New(cfg Config) (_ *VM, err error) {
 		if err != nil {
 			return nil, err
 		}
-		m.vcpus = append(m.vcpus, &VCPU{VCPU: c, Index: uint32(i), vm: m})
+		m.vcpus = append(m.vcpus, &VCPU{VCPU: c, Index: uint32(i), vm: m, asked: make(chan *question, 1)})
 		if s, err := c.Stats(); err == nil {
 			m.stats = append(m.stats, s)
 		}

@@ -26,7 +26,7 @@ var hosts = []struct {
 	{"vmbus-4.1,no-privileges,small-card,no-cluster-ipi,no-tlb-flush", nil},
 	{"vmbus-5.0,far-connections,hyperv-slots,no-apic-registers,no-extended-masks", nil},
 	{"vmbus-5.1,odd-ids,late-completions,no-apic-registers,no-x2apic", nil},
-	{"vmbus-5.2,overlay-pages,busy-host", nil},
+	{"vmbus-5.2,overlay-pages,busy-host,start-vp", nil},
 	{"vmbus-5.3,busy-slots,slow-teardown,odd-offers", []string{"48 offers"}},
 	{"no-connection-4,low-connections,synic-preset,repoll,garbage", []string{"VMBus 4.1,"}},
 	{"no-tsc-page,no-direct-timers,few-registers,busy-host,busy-slots,odd-ids,overlay-pages,late-completions,far-connections", nil},

@@ -13,7 +13,7 @@ _start:
 	.long hello - _start, synic - _start, crash - _start, triple - _start
 	.long invalid - _start, spin - _start, late - _start, enforced - _start
 	.long console - _start, second - _start, absolute - _start, breaker - _start
-	.long which - _start, 0, 0, 0
+	.long which - _start, starter - _start, all - _start, 0
 
 .macro BOOT off
 	mov rax, [rip + systab]
@@ -503,6 +503,268 @@ trampoline:
 	jmp 1b
 	.fill 16, 1, 0x90
 .code64
+
+// all starts each processor by INIT and startup interrupts, one after the other.
+all:
+	call save
+	mov eax, 1
+	cpuid
+	shr ebx, 16
+	movzx r13d, bl
+	mov rdi, 0x8000
+	mov byte ptr [rdi + 0x800], 1
+	lea rsi, [rip + countSelf]
+	mov ecx, 16
+	rep movsb
+	mov rdi, 0x8800
+	mov eax, 0x1FF
+	mov ecx, 0xFEE000F0
+	mov [rcx], eax
+	mov ecx, 0xFEE00310
+	mov ebx, 0xFEE00300
+	mov r12d, 1
+1:	cmp r12d, r13d
+	jae done
+	mov eax, r12d
+	shl eax, 24
+	mov [rcx], eax
+	mov dword ptr [rbx], 0x4500
+	mov [rcx], eax
+	mov dword ptr [rbx], 0x4608
+	mov [rcx], eax
+	mov dword ptr [rbx], 0x4608
+	inc r12d
+2:	pause
+	cmp [rdi], r12b
+	jb 2b
+	mov r10d, 1
+	ja fail
+	jmp 1b
+.code16
+countSelf:
+	lock inc byte ptr cs:[0x800]
+1:	hlt
+	jmp 1b
+	.fill 16, 1, 0x90
+.code64
+
+// EXPECT: the hypercall of input value rcx gives a result, or check n has failed. The
+// input block is at r15 + 0x3000, the output block at r15 + 0x3800.
+.macro EXPECT n, result
+	mov r10d, \n
+	lea rdx, [r15 + 0x3000]
+	lea r8, [r15 + 0x3800]
+	call r15
+	mov rdx, \result
+	cmp rax, rdx
+	mov r10d, \n
+	jne fail
+.endm
+// WITHOUT: the same with a field of the input block changed.
+.macro WITHOUT n, result, at, value
+	mov rax, \value
+	xor [r15 + 0x3000 + \at], rax
+	mov ecx, 0x99
+	EXPECT \n, \result
+	mov rax, \value
+	xor [r15 + 0x3000 + \at], rax
+.endm
+.macro SEGMENT at, selector, attributes, limit
+	mov dword ptr [rdi + \at + 8], \limit
+	mov word ptr [rdi + \at + 12], \selector
+	mov word ptr [rdi + \at + 14], \attributes
+.endm
+
+// starter starts each processor by HvCallStartVirtualProcessor, after it has tried what
+// the host must refuse. Processor n writes its RSP to r15 + 0x4800 + 16 * n, and counts
+// its starts behind it.
+starter:
+	sub rsp, 0x48
+	call save
+	call setup
+	mov eax, 0x40000003
+	cpuid
+	bt ebx, 21
+	mov r10d, 200
+	jnc fail
+	mov eax, 1
+	cpuid
+	shr ebx, 16
+	movzx r13d, bl
+
+	// What KVM answers goes to KVM.
+	mov ecx, 0xBEEF
+	EXPECT 201, 2
+	mov ecx, 0x1005D
+	mov edx, 99
+	call r15
+	mov r10d, 202
+	cmp rax, 0x12
+	jne fail
+
+	// APIC ids: head, then numbers from 0 on.
+	mov qword ptr [r15 + 0x3000], -1
+	xor eax, eax
+1:	mov [r15 + 0x3010 + rax * 4], eax
+	inc eax
+	cmp eax, r13d
+	jbe 1b
+	mov rcx, r13
+	shl rcx, 32
+	mov r14, rcx
+	or rcx, 0x9A
+	EXPECT 203, r14
+	xor eax, eax
+1:	mov r10d, 204
+	cmp [r15 + 0x3800 + rax * 4], eax
+	jne fail
+	inc eax
+	cmp eax, r13d
+	jb 1b
+	mov rcx, r13
+	inc rcx
+	shl rcx, 32
+	or rcx, 0x9A
+	mov r12, r14
+	or r12, 5
+	// The last id is nobody's.
+	EXPECT 205, r12
+	mov ecx, 0x9A
+	EXPECT 206, 3
+	mov rcx, r14
+	or rcx, 0x1009A
+	EXPECT 207, 3
+	mov rcx, 0xFFF0000009A
+	EXPECT 208, 3
+	mov rcx, r14
+	or rcx, 0x9A
+	lea rdx, [r15 + 0x3000]
+	lea r8, [r15 + 0x3FFC]
+	call r15
+	mov r10d, 209
+	cmp eax, 4
+	jne fail
+	mov rcx, r14
+	or rcx, 0x9A
+	lea rdx, [r15 + 0x3000]
+	mov r8, 1 << 45
+	call r15
+	mov r10d, 210
+	cmp eax, 3
+	jne fail
+	mov dword ptr [r15 + 0x3010], 0
+
+	call context
+	// What must be refused, and the same guest goes on.
+	mov r14d, r13d
+	xor r14d, 1
+	WITHOUT 220, 0x0E, 8, r14
+	mov qword ptr [r15 + 0x3008], 0
+	mov ecx, 0x99
+	// It runs already: it is the caller.
+	EXPECT 221, 0x15
+	mov qword ptr [r15 + 0x3008], 1
+	WITHOUT 222, 0x0D, 0, 1
+	WITHOUT 223, 5, 8, 0x100000000
+	WITHOUT 224, 5, 8, 0x8000000000000000
+	mov ecx, 0x10099
+	EXPECT 225, 3
+	mov rcx, 0x100000099
+	EXPECT 226, 3
+	mov ecx, 0x99
+	lea rdx, [r15 + 0x3004]
+	call r15
+	mov r10d, 227
+	cmp rax, 4
+	jne fail
+	mov ecx, 0x99
+	lea rdx, [r15 + 0x3F18]
+	call r15
+	mov r10d, 228
+	cmp rax, 4
+	jne fail
+	mov ecx, 0x99
+	mov rdx, 1 << 45
+	call r15
+	mov r10d, 229
+	cmp rax, 3
+	jne fail
+	// EFER.SVME; EFER.LMA, which must be 1; a bit that CR4 has not; CR0.PE, with paging;
+	// the fixed bit of RFLAGS; RFLAGS.VM; RIP; a type of memory in PAT
+	WITHOUT 230, 5, 200, 0x1000
+	WITHOUT 231, 5, 200, 0x400
+	WITHOUT 232, 5, 224, 0x8000000000000000
+	WITHOUT 233, 5, 208, 1
+	WITHOUT 234, 5, 32, 2
+	WITHOUT 235, 5, 32, 0x20000
+	WITHOUT 236, 5, 16, 0x8000000000000000
+	WITHOUT 237, 5, 232, 4
+
+	mov r12d, 1
+1:	mov [r15 + 0x3008], r12
+	lea rax, [r12 + 0x1000]
+	mov [r15 + 0x3018], rax
+	mov eax, r12d
+	shl eax, 4
+	lea rax, [r15 + 0x4800 + rax]
+	mov [r15 + 0x3068], rax
+	mov r14, rax
+	mov ecx, 0x99
+	EXPECT 240, 0
+2:	pause
+	cmp dword ptr [r14 + 8], 0
+	je 2b
+	mov ecx, 0x99
+	EXPECT 241, 0x15
+	lea rax, [r12 + 0x1000]
+	mov r10d, 242
+	cmp [r14], rax
+	jne fail
+	mov r10d, 243
+	cmp dword ptr [r14 + 8], 1
+	jne fail
+	inc r12d
+	cmp r12d, r13d
+	jb 1b
+	jmp done
+// started is where they come to: GS.base is their place.
+started:
+	mov qword ptr gs:[0], rsp
+	lock inc dword ptr gs:[8]
+1:	hlt
+	jmp 1b
+
+// context fills the input block in: as we are, but on started.
+context:
+	mov qword ptr [r15 + 0x3000], -1
+	mov qword ptr [r15 + 0x3008], 1
+	lea rdi, [r15 + 0x3010]
+	lea rax, [rip + started]
+	mov [rdi], rax
+	mov qword ptr [rdi + 16], 2
+	SEGMENT 24, 8, 0xA09B, 0xFFFFFFFF
+	SEGMENT 40, 0x10, 0xC093, 0xFFFFFFFF
+	SEGMENT 56, 0x10, 0xC093, 0xFFFFFFFF
+	SEGMENT 72, 0x10, 0xC093, 0xFFFFFFFF
+	SEGMENT 88, 0x10, 0xC093, 0xFFFFFFFF
+	SEGMENT 104, 0x10, 0xC093, 0xFFFFFFFF
+	SEGMENT 120, 0, 0x8B, 0x67
+	sidt [rdi + 152 + 6]
+	sgdt [rdi + 168 + 6]
+	mov ecx, 0xC0000080
+	rdmsr
+	mov [rdi + 184], eax
+	mov rax, cr0
+	mov [rdi + 192], rax
+	mov rax, cr3
+	mov [rdi + 200], rax
+	mov rax, cr4
+	mov [rdi + 208], rax
+	mov ecx, 0x277
+	rdmsr
+	mov [rdi + 216], eax
+	mov [rdi + 220], edx
+	ret
 
 // breaker breaks the rule of the interface whose number is in "which", the order being
 // that of the table "ways". Its server sends back what is posted on connection 1.

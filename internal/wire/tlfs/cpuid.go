@@ -46,9 +46,10 @@ const (
 // leave both bits clear although the hypercalls work, so a guest must not
 // insist on them.
 const (
-	PostMessages       = 1 << 4
-	SignalEvents       = 1 << 5
-	ExtendedHypercalls = 1 << 20
+	PostMessages          = 1 << 4
+	SignalEvents          = 1 << 5
+	ExtendedHypercalls    = 1 << 20
+	StartVirtualProcessor = 1 << 21 // HvCallStartVirtualProcessor, HvCallGetVpIndexFromApicId
 )
 
 // Leaf 0x40000003, EDX: features.

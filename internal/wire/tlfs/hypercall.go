@@ -21,6 +21,8 @@ const (
 	HvCallPostMessage                = 0x005C
 	HvCallSignalEvent                = 0x005D
 	HvCallRetargetDeviceInterrupt    = 0x007E
+	HvCallStartVirtualProcessor      = 0x0099
+	HvCallGetVpIndexFromApicId       = 0x009A
 	HvExtCallQueryCapabilities       = 0x8001
 )
 
@@ -56,6 +58,7 @@ const (
 	StatusInvalidConnectionID    Status = 0x12
 	StatusInsufficientBuffers    Status = 0x13
 	StatusNotAcknowledged        Status = 0x14
+	StatusInvalidVpState         Status = 0x15
 	StatusInvalidSynicState      Status = 0x18
 	StatusFeatureUnavailable     Status = 0x1E
 	StatusTimeout                Status = 0x78
@@ -81,6 +84,7 @@ var statusNames = map[Status]string{
 	StatusInvalidConnectionID:   "invalid connection id",
 	StatusInsufficientBuffers:   "insufficient buffers",
 	StatusNotAcknowledged:       "not acknowledged",
+	StatusInvalidVpState:        "invalid VP state",
 	StatusInvalidSynicState:     "invalid SynIC state",
 	StatusFeatureUnavailable:    "feature unavailable",
 	StatusTimeout:               "timeout",

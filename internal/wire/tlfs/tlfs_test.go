@@ -26,7 +26,12 @@ func codecs() []codec {
 	head := MessageHeader{Type: MessageTypeVMBus, PayloadSize: 16, Flags: MessagePending, Origin: 0x1122334455667788}
 	timer := TimerExpired{TimerIndex: 2, ExpirationTime: 0x10, DeliveryTime: 0x20}
 	tsc := ReferenceTSC{Sequence: 1, Scale: 0x0102030405060708, Offset: -2}
+	start := startVPExample()
+	index := VPIndexInput{Partition: PartitionSelf, TargetVTL: 2, Reserved: [7]uint8{6: 9}}
 	return []codec{
+		{"StartVPInput", startVPGolden, start.AppendTo, func(b []byte) (any, error) { return DecodeStartVPInput(b) }, start},
+		{"VPIndexInput", "ffffffffffffffff 02 00000000000009",
+			index.AppendTo, func(b []byte) (any, error) { return DecodeVPIndexInput(b) }, index},
 		{"PostMessageInput", "04000000 00000000 01000000 03000000 616263" + strings.Repeat("00", 237),
 			post.AppendTo, func(b []byte) (any, error) { return DecodePostMessageInput(b) }, post},
 		{"SignalEventInput", "01200000 0700 0000",
