@@ -52,6 +52,24 @@ func BenchmarkMmap(b *testing.B) {
 	}
 }
 
+// BenchmarkMunmapSparse unmaps 64 MiB of which one page in 2 MiB is there.
+func BenchmarkMunmapSparse(b *testing.B) {
+	newMachine(b, 256)
+	const size = 64 << 20
+	for range b.N {
+		addr, errno := Mmap(0, size, rw, anon)
+		if errno != 0 {
+			b.Fatal(unix.Errno(errno))
+		}
+		for at := addr; at < addr+size; at += 2 << 20 {
+			if Fault(at, true, false) != Resolved {
+				b.Fatal("no memory")
+			}
+		}
+		Munmap(addr, size)
+	}
+}
+
 // BenchmarkValid is the check of a pointer of a system call.
 func BenchmarkValid(b *testing.B) {
 	newMachine(b, 256)

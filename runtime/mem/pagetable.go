@@ -283,7 +283,8 @@ func cut(at uintptr, e uint64, shift uint) bool {
 }
 
 // nextEntry returns the first used 4 KiB entry of [va, end), and its page; 0
-// when there is none. Empty tables and larger pages are stepped over whole.
+// when there is none. Empty tables and larger pages are stepped over whole, and the
+// entries of one table are looked at without finding it anew.
 //
 //go:nosplit
 func nextEntry(va, end uintptr) (at, page uintptr) {
@@ -292,13 +293,17 @@ func nextEntry(va, end uintptr) (at, page uintptr) {
 		if shift == 0 {
 			return 0, 0
 		}
-		if at != 0 && shift == shiftSmall {
+		if at == 0 || shift != shiftSmall {
+			size := uintptr(1) << (shift & 63)
+			va = va&^(size-1) + size
+			continue
+		}
+		for table := va >> shiftLarge; va>>shiftLarge == table && va < end; at += 8 {
 			if load(at) != 0 {
 				return at, va
 			}
+			va += PageSize
 		}
-		size := uintptr(1) << (shift & 63)
-		va = va&^(size-1) + size
 	}
 	return 0, 0
 }
