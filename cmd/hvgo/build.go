@@ -99,7 +99,7 @@ func newBuildCmd() *cobra.Command {
 // checkImage holds the linked program against the rules of trap context. What it
 // finds is a mistake in hvgo, or code of the program's that reaches into it.
 func checkImage(elfFile string) error {
-	_, err := imagecheck.Check(elfFile, imagecheck.Trap(), imagecheck.Boot())
+	_, err := imagecheck.Check(elfFile, imagecheck.Trap(), imagecheck.Crash(), imagecheck.Boot())
 	if err != nil {
 		return &build.Error{Summary: "the linked program breaks the rules of hvgo's runtime", Words: err.Error()}
 	}

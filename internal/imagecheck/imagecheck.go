@@ -82,13 +82,32 @@ func Trap() Rules {
 		Roots:    []string{module + "runtime/ring0.trap*", module + "hv.clockGettime"},
 		Packages: []string{module + "runtime/...", module + "hv"},
 		Leaves:   leaves,
-		Gates:    []string{module + "runtime/trap.doorEntry"},
+		Gates:    []string{module + "runtime/trap.doorEntry", module + "runtime/trap.goLastWords"},
 		Indirect: map[string][]string{
 			module + "hv.callPage":               nil, // the hypercall page
 			module + "runtime/ring0.trapSyscall": nil, // back behind the SYSCALL
 			module + "runtime/efi.call":          nil, // the firmware's ResetSystem
 		},
 		Privileged: []string{module + "runtime/ring0", module + "runtime/efi", module + "hv", module + "boot"},
+	}
+}
+
+// Crash returns the rules of the report of a crash, the machine's last words: a stack
+// and a stand-in for g of its own, as in boot. It may not wait for anybody, nor use
+// what belongs to the Go runtime. golang.org/x/arch allocates by the functions that
+// are listed; all of them come to mallocgc, which runtime/report has replaced by then.
+func Crash() Rules {
+	return Rules{
+		Context:  "the report of a crash",
+		Roots:    []string{module + "runtime/trap.lastWords"},
+		Packages: []string{module + "runtime/...", module + "hv", "golang.org/x/arch/x86/x86asm"},
+		Leaves: append([]string{"runtime.morestack*", "runtime.panic*", "runtime.gcWriteBarrier*",
+			"runtime.convT*", "runtime.newobject", "runtime.ifaceeq"}, leaves...),
+		Gates: []string{
+			"fmt.Sprintf",    // for a register or an operation that x86asm has no name for
+			"runtime.print*", // before a panic of x86asm's; a system call, so it ends there
+		},
+		Indirect: Trap().Indirect,
 	}
 }
 
@@ -104,7 +123,7 @@ func Boot() Rules {
 		Packages: []string{module + "boot", module + "runtime/...", module + "hv", module + "internal/wire/..."},
 		Leaves: append([]string{"runtime.morestack*", "runtime.panic*", "runtime.gcWriteBarrier*",
 			"runtime.decoderune"}, leaves...),
-		Gates: []string{"_rt0_amd64_linux", module + "runtime/trap.doorEntry"},
+		Gates: []string{"_rt0_amd64_linux", module + "runtime/trap.doorEntry", module + "runtime/trap.goLastWords"},
 		Indirect: map[string][]string{
 			module + "hv.callPage":               nil, // the hypercall page
 			module + "runtime/ring0.trapSyscall": nil, // back behind the SYSCALL

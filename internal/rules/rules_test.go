@@ -130,6 +130,11 @@ var importRules = []importRule{
 		why:      "the machine's end stands on the ways to it",
 	},
 	{
+		packages: []string{"runtime/report"},
+		only:     []string{"unsafe", "golang.org/x/arch/x86/x86asm", "hvgo/runtime/linux", "hvgo/runtime/ring0", "hvgo/runtime/serial"},
+		why:      "what tells of a crash stands on little",
+	},
+	{
 		packages: []string{"runtime/sched"},
 		only:     []string{"unsafe", "hvgo/hv", "hvgo/runtime/mem", "hvgo/runtime/ring0"},
 		why:      "threads stand on hv, mem and ring0",
@@ -137,8 +142,8 @@ var importRules = []importRule{
 	{
 		packages: []string{"runtime/trap"},
 		only: []string{
-			"unsafe", "golang.org/x/sys/unix", "hvgo/internal/wire/tlfs", "hvgo/hv", "hvgo/runtime/efi", "hvgo/runtime/linux",
-			"hvgo/runtime/mem", "hvgo/runtime/power", "hvgo/runtime/ring0", "hvgo/runtime/sched", "hvgo/runtime/serial",
+			"sync/atomic", "unsafe", "golang.org/x/sys/unix", "hvgo/internal/wire/tlfs", "hvgo/hv", "hvgo/runtime/efi", "hvgo/runtime/linux",
+			"hvgo/runtime/mem", "hvgo/runtime/power", "hvgo/runtime/report", "hvgo/runtime/ring0", "hvgo/runtime/sched", "hvgo/runtime/serial",
 		},
 		why: "the entries stand on all other layers, but not on boot",
 	},

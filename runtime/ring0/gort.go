@@ -23,6 +23,16 @@ const (
 	mLocks = 264 // m.locks
 )
 
+// More offsets, for whoever reads a g without trusting it (runtime/report).
+const (
+	GM       = gM
+	MCurg    = mCurg
+	GSchedSP = 56  // g.sched.sp
+	GSchedPC = 64  // g.sched.pc
+	GSchedBP = 96  // g.sched.bp
+	GID      = 152 // g.goid
+)
+
 // Getg gives the running thread's g.
 //
 //go:noescape

@@ -26,6 +26,7 @@ func TestGoLayout(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	g, m := structOf(t, program, "runtime.g"), structOf(t, program, "runtime.m")
+	buf := structOf(t, program, "runtime.gobuf")
 	var ours G
 	for _, tt := range []struct {
 		name      string
@@ -39,6 +40,10 @@ func TestGoLayout(t *testing.T) {
 		{"g.syscallbp", int64(unsafe.Offsetof(ours.SyscallBP)), g["syscallbp"]},
 		{"m.curg in assembly", mCurg, m["curg"]},
 		{"m.locks", mLocks, m["locks"]},
+		{"g.sched.sp", GSchedSP, g["sched"] + buf["sp"]},
+		{"g.sched.pc", GSchedPC, g["sched"] + buf["pc"]},
+		{"g.sched.bp", GSchedBP, g["sched"] + buf["bp"]},
+		{"g.goid", GID, g["goid"]},
 	} {
 		if tt.want != tt.got {
 			t.Errorf("%s: we have offset %d, the toolchain %d", tt.name, tt.want, tt.got)

@@ -35,9 +35,14 @@ var present bool
 
 // Tail keeps the last bytes written, for the crash report to the host.
 var (
-	Tail    [4096]byte
+	Tail    [16384]byte
 	tailLen uint64 // bytes ever written
+	marked  bool   // Mark was called
+	mark    uint64 // with this tailLen
 )
+
+// TextMost is the size of the report's text: a page (TLFS 2.4.10).
+const TextMost = 4096
 
 // Init looks for COM1 and sets it up: 115200 baud, 8N1, FIFO, no interrupts.
 //
@@ -104,14 +109,29 @@ func keep(p, n uintptr) {
 	}
 }
 
-// LastText copies the end of what was written, oldest byte first, to dst
-// (len(Tail) bytes) and gives its length.
+// Mark makes what is written from here on the text of the report, also if its end
+// then has no room in it; the first call counts.
+//
+//go:nosplit
+func Mark() {
+	if !marked {
+		marked, mark = true, tailLen
+	}
+}
+
+// LastText copies the text for the report to dst (TextMost bytes) and gives its
+// length: from the mark on, or without one the end of what was written.
 //
 //go:nosplit
 func LastText(dst uintptr) uintptr {
-	n := min(tailLen, uint64(len(Tail)))
+	n := min(tailLen, TextMost)
+	from := tailLen - n
+	if kept := tailLen - min(tailLen, uint64(len(Tail))); marked {
+		from = max(mark, kept)
+		n = min(tailLen-from, TextMost)
+	}
 	for i := uint64(0); i < n; i++ {
-		*(*byte)(ring0.Pointer(dst + uintptr(i))) = Tail[(tailLen-n+i)%uint64(len(Tail))]
+		*(*byte)(ring0.Pointer(dst + uintptr(i))) = Tail[(from+i)%uint64(len(Tail))]
 	}
 	return uintptr(n)
 }

@@ -18,6 +18,10 @@ import (
 //go:nosplit
 //go:linkname handleTrap github.com/hvgo/hvgo/runtime/trap.handleTrap
 func handleTrap(f *ring0.Frame) {
+	if crasher.Load() != 0 {
+		trapInCrash(f)
+		return
+	}
 	if f.Vector >= ring0.FirstInterrupt {
 		interrupt(f)
 		return
@@ -25,6 +29,14 @@ func handleTrap(f *ring0.Frame) {
 	if f.Vector == ring0.VecPageFault {
 		pageFault(f)
 		return
+	}
+	switch f.Vector {
+	case ring0.VecNMI:
+		crash(f, "NMI: somebody asks where the machine is")
+	case ring0.VecDoubleFlt:
+		crash(f, "double fault")
+	case ring0.VecMachine:
+		crash(f, "machine check")
 	}
 	if fromKernel(f) {
 		crash(f, "exception in the runtime")
@@ -105,7 +117,7 @@ func pageFault(f *ring0.Frame) {
 	}
 	switch {
 	case fromKernel(f):
-		crash(f, "page fault in the runtime")
+		crash(f, pageFaultIs(f))
 	case answer == mem.FaultNoMemory:
 		outOfMemory(f)
 	case answer == mem.FaultDenied:
@@ -131,36 +143,3 @@ const (
 	statusOOM    = 137
 	statusCrash  = 134
 )
-
-// crash ends the machine: the runtime itself is wrong.
-//
-//go:nosplit
-func crash(f *ring0.Frame, why string) {
-	serial.Print("\nhvgo: fatal: ")
-	serial.Print(why)
-	line2("vector", f.Vector, "error", f.Error)
-	line2("rip", f.RIP, "cr2", ring0.CR2())
-	line2("rsp", f.RSP, "rflags", f.RFLAGS)
-	line2("rax", f.RAX, "rbx", f.RBX)
-	line2("rcx", f.RCX, "rdx", f.RDX)
-	line2("rsi", f.RSI, "rdi", f.RDI)
-	line2("rbp", f.RBP, "r8", f.R8)
-	line2("r9", f.R9, "r10", f.R10)
-	line2("r11", f.R11, "r12", f.R12)
-	line2("r13", f.R13, "r14", f.R14)
-	line2("r15", f.R15, "cr3", ring0.CR3())
-	serial.Print("\n")
-	powerOff(statusCrash)
-}
-
-//go:nosplit
-func line2(a string, x uint64, b string, y uint64) {
-	serial.Print("\n  ")
-	serial.Print(a)
-	serial.Print(" ")
-	serial.Hex(x)
-	serial.Print("  ")
-	serial.Print(b)
-	serial.Print(" ")
-	serial.Hex(y)
-}

@@ -33,6 +33,8 @@ const (
 	KernelPowerOff                 // exit status
 	KernelBalloon                  // pages, pages to keep free: physical address of frames for the host, plus their number; 0 for none
 	KernelDeflate                  // physical address, pages: frames from the host
+
+	KernelProvoke = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
 )
 
 // flagEvent is the eventfd of each of VMBus's event flags, plus one; 0 for
@@ -80,6 +82,8 @@ func kernelCall(f *ring0.Frame) int {
 	case KernelBalloon:
 		pa, pages := mem.TakeBalloon(uint64(a), uint64(b))
 		return int(pa | pages) // at most mem.BalloonPages, so it fits below the page
+	case KernelProvoke:
+		return provoke(a)
 	case KernelDeflate:
 		if !mem.GiveBalloon(uint64(a), uint64(b)) {
 			return eInval

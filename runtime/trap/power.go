@@ -42,13 +42,8 @@ const unloadWait = 1_000_000_000
 var Restart bool
 
 // crashText holds the console's last words for the host. It is a page of its
-// own so that its physical address is one.
+// own so that its physical address is one. PrepareCrash sets it.
 var crashText uint64
-
-// PrepareCrash sets aside the page for crashText.
-//
-//go:nosplit
-func PrepareCrash() { crashText = mem.AllocFrame() }
 
 // powerOff ends the machine with the program's exit status. It does not return.
 //
@@ -60,7 +55,7 @@ func powerOff(status uint64) {
 	}
 	if status != 0 && crashText != 0 {
 		n := serial.LastText(mem.Phys(crashText))
-		hv.Crash(crashSignature, status, 0, crashText, uint64(n))
+		hv.Crash(crashSignature, status, crashed.RIP, crashText, uint64(n))
 	}
 	hv.Shutdown()
 	if status == 0 && Restart {

@@ -38,3 +38,26 @@ TEXT ·Kernel(SB),NOSPLIT,$0-40
 	SYSCALL
 	MOVQ AX, ret+32(FP)
 	RET
+
+// func goLastWords()
+//
+// lastWords is ordinary compiled Go. It wants a g in R14 and at -8(FS) whose stack
+// guard no stack pointer is below (0), and X15 zero.
+TEXT ·goLastWords(SB),NOSPLIT|NOFRAME,$0-0
+	MOVQ ·crashStack(SB), SP
+	LEAQ ·crashG(SB), R14
+	XORPS X15, X15
+	CLD
+	SUBQ $16, SP
+	CALL ·lastWords(SB)
+	INT $3 // lastWords does not return
+
+// noSyscall is LSTAR once lastWords runs.
+TEXT ·noSyscall(SB),NOSPLIT|NOFRAME,$0
+	UD2
+
+// func noSyscallPC() uintptr
+TEXT ·noSyscallPC(SB),NOSPLIT,$0-8
+	LEAQ ·noSyscall(SB), AX
+	MOVQ AX, ret+0(FP)
+	RET

@@ -30,7 +30,7 @@ func main() {
 		os.Exit(2)
 	}
 	start := time.Now()
-	report, err := imagecheck.Check(flag.Arg(0), imagecheck.Trap(), imagecheck.Boot())
+	report, err := imagecheck.Check(flag.Arg(0), imagecheck.Trap(), imagecheck.Crash(), imagecheck.Boot())
 	if report != nil && *verbose {
 		for _, name := range report.Reached {
 			fmt.Println(name)

@@ -44,7 +44,7 @@ var commands = map[string]func(args []string) (string, error){
 	"unix": unixSockets, "interfaces": interfaces,
 	// ends.go
 	"exit": exit, "panic": panicNow, "crash": crash, "stack-overflow": overflow, "out-of-memory": outOfMemory,
-	"fatal": fatal, "sigterm": sigterm, "wait": wait,
+	"fatal": fatal, "provoke": provoke, "sigterm": sigterm, "wait": wait,
 }
 
 const commandDisk = "/dev/sdb"
