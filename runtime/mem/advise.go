@@ -86,17 +86,20 @@ func advise(a *area, start, end uintptr, advice int32) (errno uintptr) {
 		if a.kind == kindReserved {
 			return EPERM
 		}
-		if a.kind == kindPrivate {
+		if a.kind == kindPrivate || a.file != 0 {
 			discard(start, end)
 		}
 	case adviceFree:
-		if a.kind != kindPrivate {
+		if a.kind != kindPrivate || a.file != 0 {
 			return EINVAL
 		}
 		discard(start, end)
 	case adviceCollapse:
 		return EINVAL
 	case adviceRemove:
+		if a.file != 0 {
+			return removeFromFile(a)
+		}
 		if a.kind != kindShared {
 			return EINVAL
 		}
@@ -114,6 +117,8 @@ func advisePopulate(start, end uintptr, write bool) (errno uintptr) {
 		return ENOMEM
 	case FaultDenied:
 		return EINVAL
+	case FaultBus:
+		return EFAULT
 	}
 	return 0
 }
@@ -144,6 +149,9 @@ func Mincore(addr, length, vec uintptr) (errno uintptr) {
 			if load(entry) != 0 || shift != shiftSmall {
 				resident = 1
 			}
+		}
+		if f := fileAt(at(i).file); f != nil && f.pages.get(at(i).indexOf(addr)) != 0 {
+			resident = 1
 		}
 		pa, _, _ := Walk(vec) // not vec itself: never a fault in here
 		storeByte(Phys(pa), resident)

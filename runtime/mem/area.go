@@ -34,7 +34,14 @@ type area struct {
 	start, end uintptr
 	prot       uint32
 	kind       uint32
+	file       uint32 // the file that it shows; 0: none
+	flags      uint32
+	offset     uint64 // of start in the file, in pages
 }
+
+// areaReadOnly is the flag of an area that may not become writable: a shared
+// mapping of a file that was opened for reading only.
+const areaReadOnly = 1
 
 const areaSize = unsafe.Sizeof(area{})
 
@@ -143,14 +150,13 @@ func room(k int) bool {
 // insert puts an area before area i. Precondition: room(1).
 //
 //go:nosplit
-func insert(i int, start, end uintptr, prot, kind uint32) {
+func insert(i int, a *area) {
 	first := Phys(space.table) + uintptr(i)*areaSize
 	for p := Phys(space.table) + uintptr(space.n)*areaSize; p > first; p -= 8 {
 		store(p+areaSize-8, load(p-8))
 	}
 	space.n++
-	a := at(i)
-	a.start, a.end, a.prot, a.kind = start, end, prot, kind
+	*at(i) = *a
 }
 
 // remove takes areas [i, j) out of the table.
@@ -183,9 +189,11 @@ func split(addr uintptr) int {
 	if a.start >= addr {
 		return i
 	}
-	end := a.end
+	upper := *a
+	upper.start = addr
+	upper.offset += uint64(addr-a.start) >> PageShift
 	a.end = addr
-	insert(i+1, addr, end, a.prot, a.kind)
+	insert(i+1, &upper)
 	return i + 1
 }
 
@@ -198,7 +206,7 @@ func join(i, j int) {
 	}
 	for i < j && i+1 < space.n {
 		a, b := at(i), at(i+1)
-		if a.end == b.start && a.prot == b.prot && a.kind == b.kind {
+		if a.end == b.start && alike(a, b) {
 			a.end = b.end
 			remove(i+1, i+2)
 			j--
@@ -208,18 +216,35 @@ func join(i, j int) {
 	}
 }
 
-// count adds the pages of [start, end) to the figure of a kind of area.
+// alike tells whether two areas, of which b begins where a ends, can be one.
 //
 //go:nosplit
-func count(kind uint32, start, end uintptr) {
-	space.mapped[kind&3] += uint64(end-start) >> PageShift
+func alike(a, b *area) bool {
+	return a.prot == b.prot && a.kind == b.kind && a.file == b.file && a.flags == b.flags &&
+		(a.file == 0 || a.offset+uint64(a.end-a.start)>>PageShift == b.offset)
+}
+
+// count adds the pages of an area to the figures of its kind and its file.
+//
+//go:nosplit
+func count(a *area) {
+	pages := uint64(a.end-a.start) >> PageShift
+	space.mapped[a.kind&3] += pages
+	if f := fileAt(a.file); f != nil {
+		f.mapped += pages
+	}
 }
 
 // uncount takes them away.
 //
 //go:nosplit
-func uncount(kind uint32, start, end uintptr) {
-	space.mapped[kind&3] -= uint64(end-start) >> PageShift
+func uncount(a *area) {
+	pages := uint64(a.end-a.start) >> PageShift
+	space.mapped[a.kind&3] -= pages
+	if f := fileAt(a.file); f != nil {
+		f.mapped -= pages
+		release(a.file, f)
+	}
 }
 
 // gap returns the highest free range of length bytes within [low, high), or 0.

@@ -9,6 +9,7 @@ const (
 	FaultUnmapped = 1 // nothing is there: SIGSEGV with SEGV_MAPERR
 	FaultDenied   = 2 // the protection forbids it: SIGSEGV with SEGV_ACCERR
 	FaultNoMemory = 3 // no frame is free
+	FaultBus      = 4 // behind the end of a file, or no room for a page of it: SIGBUS with BUS_ADRERR
 )
 
 // Fault resolves a page fault at addr: it gives the page a zeroed frame when
@@ -33,6 +34,9 @@ func Fault(addr uintptr, write, exec bool) int {
 	}
 	if a.kind == kindReserved {
 		return faultReserved(addr, write)
+	}
+	if a.file != 0 {
+		return fillFromFile(a, addr&^pageMask, write)
 	}
 	return fill(addr&^pageMask, a.prot)
 }
@@ -125,7 +129,7 @@ func Valid(addr, n uintptr, write bool) bool {
 			return false
 		}
 		a := at(i)
-		if a.start > addr || !allows(a.prot, write, false) {
+		if a.start > addr || !allows(a.prot, write, false) || !inFile(a, min(a.end, end)) {
 			return false
 		}
 		addr = a.end

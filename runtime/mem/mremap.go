@@ -47,7 +47,8 @@ func Mremap(old, oldLength, newLength uintptr, flags int32, fixed uintptr) (addr
 			return old, errno
 		}
 		if end := old + newLength; at(i).end == old+oldLength && newLength <= UserEnd-old && !overlaps(old+oldLength, end) {
-			return old, add(old+oldLength, end, at(i).prot, at(i).kind)
+			more := at(i).part(old+oldLength, end)
+			return old, add(&more)
 		}
 		if flags&mremapMayMove == 0 {
 			return 0, ENOMEM
@@ -93,12 +94,13 @@ func move(old, oldLength, newLength uintptr, flags int32, fixed uintptr) (addr, 
 		clear(old+newLength, old+oldLength)
 		oldLength = newLength
 	}
-	a := at(lookup(old))
+	a := at(lookup(old)).part(old, old+newLength)
 	errno = moveEntries(old, addr, oldLength)
 	if errno != 0 {
 		return 0, errno
 	}
-	add(addr, addr+newLength, a.prot, a.kind)
+	a.start, a.end = addr, addr+newLength
+	add(&a)
 	clear(old, old+oldLength)
 	return addr, 0
 }

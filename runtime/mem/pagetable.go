@@ -28,7 +28,8 @@ const (
 	entryAccessed = 1 << 5
 	entryDirty    = 1 << 6
 	entryLarge    = 1 << 7
-	entryOwned    = 1 << 9 // ours: the frame belongs to the program's address space
+	entryOwned    = 1 << 9  // ours: the frame belongs to the program's address space
+	entryFile     = 1 << 10 // ours: the frame belongs to a file
 	entryFrame    = 0x000F_FFFF_FFFF_F000
 
 	// entryUsed sets accessed and dirty in advance, so that the processor need

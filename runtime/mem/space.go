@@ -34,10 +34,12 @@ const (
 const (
 	EPERM      = 1
 	ENOMEM     = 12
+	EACCES     = 13
 	EFAULT     = 14
 	EEXIST     = 17
 	ENODEV     = 19
 	EINVAL     = 22
+	EOVERFLOW  = 75
 	EOPNOTSUPP = 95
 )
 
@@ -58,19 +60,19 @@ func Reserve(start, end uintptr, prot int32) (errno uintptr) {
 	if overlaps(start, end) {
 		return EEXIST
 	}
-	return add(start, end, uint32(prot)&protAll, kindReserved)
+	return add(&area{start: start, end: end, prot: uint32(prot) & protAll, kind: kindReserved})
 }
 
 // add enters a free range into the table.
 //
 //go:nosplit
-func add(start, end uintptr, prot, kind uint32) (errno uintptr) {
+func add(a *area) (errno uintptr) {
 	if !room(1) {
 		return ENOMEM
 	}
-	i := lookup(start)
-	insert(i, start, end, prot, kind)
-	count(kind, start, end)
+	i := lookup(a.start)
+	insert(i, a)
+	count(a)
 	join(i, i+1)
 	return 0
 }
@@ -108,7 +110,7 @@ func Mmap(addr, length uintptr, prot, flags int32) (start, errno uintptr) {
 			return 0, errno
 		}
 	}
-	errno = add(addr, addr+length, uint32(prot)&protAll, uint32(kindOf(flags)))
+	errno = add(&area{start: addr, end: addr + length, prot: uint32(prot) & protAll, kind: uint32(kindOf(flags))})
 	if errno != 0 {
 		return 0, errno
 	}
@@ -226,15 +228,15 @@ func clear(start, end uintptr) (errno uintptr) {
 	i := split(start)
 	j := split(end)
 	for k := i; k < j; k++ {
-		a := at(k)
-		uncount(a.kind, a.start, a.end)
+		uncount(at(k))
 	}
 	remove(i, j)
 	discard(start, end)
+	reapFiles()
 	return 0
 }
 
-// discard frees the frames of [start, end).
+// discard frees the frames of [start, end), and takes a file's out of sight.
 //
 //go:nosplit
 func discard(start, end uintptr) {
@@ -246,15 +248,17 @@ func discard(start, end uintptr) {
 		}
 		start = page + PageSize
 		e := load(entry)
-		if e&entryOwned == 0 {
+		if e&(entryOwned|entryFile) == 0 {
 			continue
 		}
 		store(entry, 0)
 		if e&entryPresent != 0 {
 			changed = invalidateNext(page, changed)
 		}
-		FreeFrame(e & entryFrame)
-		space.resident--
+		if e&entryOwned != 0 {
+			FreeFrame(e & entryFrame)
+			space.resident--
+		}
 	}
 	if changed > flushAfter {
 		flush()
@@ -323,6 +327,10 @@ func protect(addr, end uintptr, prot uint32) (errno uintptr) {
 			split(end)
 		}
 		a := at(i)
+		if a.flags&areaReadOnly != 0 && prot&ProtWrite != 0 {
+			errno = EACCES
+			break
+		}
 		addr = a.end
 		if a.prot != prot {
 			a.prot = prot
@@ -345,7 +353,11 @@ func reprotect(start, end uintptr, prot uint32) {
 		}
 		start = page + PageSize
 		e := load(entry)
-		store(entry, e&entryFrame|entryOwned|protBits(prot))
+		if e&entryFile != 0 {
+			store(entry, 0) // the next fault finds the page again
+		} else {
+			store(entry, e&entryFrame|entryOwned|protBits(prot))
+		}
 		if e&entryPresent != 0 {
 			changed = invalidateNext(page, changed)
 		}
