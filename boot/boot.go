@@ -53,7 +53,7 @@ func Start() {
 	}
 	firmwareTablesToFiles()
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	linux.SetTmpLimit(int64(Machine.MemoryBytes / 4))
+	linux.SetTmpLimit(int64(mem.Total() / 2 * mem.PageSize)) // as Linux does
 	m.limit.start()
 	m.startNetwork()
 	if err := m.connect(); err != nil {

@@ -158,6 +158,10 @@ func (c *call) dispatchChange() (int, syscall.Errno) {
 		return sysSymlink(c.ptr(0), c.int32Arg(1), c.ptr(2))
 	case unix.SYS_TRUNCATE:
 		return sysTruncate(c)
+	case unix.SYS_MMAP:
+		return sysMmap(c)
+	case unix.SYS_MADVISE:
+		return sysMadvise(c)
 	case unix.SYS_CHMOD:
 		return sysChmod(cwd, c.ptr(0), uint32(c.arg[1]))
 	case unix.SYS_FCHMODAT:

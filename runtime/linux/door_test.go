@@ -87,6 +87,7 @@ func TestMain(m *testing.M) {
 	for range 3 {
 		AllocFD(KindConsole, 0, 0)
 	}
+	Store = newMemStore()
 	RegisterNetwork(newFakeNetwork())
 	os.Exit(m.Run())
 }

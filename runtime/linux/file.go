@@ -339,7 +339,8 @@ func sysLseek(c *call) (int, syscall.Errno) {
 	return int(to), e
 }
 
-// seekTo finds the new offset. A file's data is one piece: the only hole is at its end.
+// seekTo finds the new offset. Of a file that is not the root file system's, the data is one piece and the
+// only hole is at its end.
 func (d *description) seekTo(off int64, whence int) (int64, syscall.Errno) {
 	var size int64
 	if d.file != nil {
@@ -362,6 +363,9 @@ func (d *description) seekTo(off int64, whence int) (int64, syscall.Errno) {
 		}
 		if off < 0 || off >= size {
 			return 0, syscall.ENXIO
+		}
+		if f, ok := d.file.(*tmpFile); ok {
+			return f.seekData(off, whence == unix.SEEK_HOLE)
 		}
 		if to = off; whence == unix.SEEK_HOLE {
 			to = size
@@ -413,7 +417,8 @@ func sysFtruncate(c *call) (int, syscall.Errno) {
 	return 0, errnoOf(d.file.Truncate(size))
 }
 
-// sysFallocate lengthens a file. Space is not set aside: tmpfs takes it from the heap when written.
+// sysFallocate lengthens a file, or punches a hole. Space is not set aside: what is not there shows as ENOSPC
+// when written.
 func sysFallocate(c *call) (int, syscall.Errno) {
 	off, n := int64(c.arg[2]), int64(c.arg[3])
 	if off < 0 || n <= 0 {
@@ -428,10 +433,15 @@ func sysFallocate(c *call) (int, syscall.Errno) {
 	switch {
 	case d.stream != nil:
 		return 0, syscall.ESPIPE
-	case !ok || c.arg[1] != 0:
-		return 0, syscall.EOPNOTSUPP
 	case off+n < off:
 		return 0, syscall.EFBIG
+	case !ok || c.arg[1]&^(unix.FALLOC_FL_KEEP_SIZE|unix.FALLOC_FL_PUNCH_HOLE) != 0 || c.arg[1] == unix.FALLOC_FL_PUNCH_HOLE:
+		return 0, syscall.EOPNOTSUPP
+	case c.arg[1]&unix.FALLOC_FL_PUNCH_HOLE != 0:
+		f.punch(off, min(off+n, tmpMaxSize))
+		return 0, 0
+	case c.arg[1]&unix.FALLOC_FL_KEEP_SIZE != 0:
+		return 0, 0
 	case off+n <= f.Size():
 		return 0, 0
 	}

@@ -97,7 +97,8 @@ func procUptime() string {
 
 func procMeminfo() string {
 	total, free := Memory()
-	used := uint64(tmpFS.used.Load())
+	pages, _ := Store.Usage()
+	used := uint64(pages) * tmpPage
 	var b strings.Builder
 	for _, l := range []struct {
 		name  string

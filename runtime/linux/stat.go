@@ -36,9 +36,9 @@ func (n *inode) stat() stat {
 	var size, blocks int64
 	switch {
 	case n.data != nil:
-		n.data.mu.RLock()
-		size, blocks = n.data.size, int64(len(n.data.pages))*(tmpPage/512)
-		n.data.mu.RUnlock()
+		pages := int64(0)
+		size, pages = n.data.usage()
+		blocks = pages * (tmpPage / 512)
 	case n.link != nil:
 		size = int64(len(n.link()))
 	case n.text != nil && n.mode&0o222 != 0:
@@ -192,15 +192,19 @@ func sysStatfs(c *call) (int, syscall.Errno) {
 }
 
 func (fs *fileSystem) encode() (b [statfsSize]byte) {
-	free := max(0, fs.limit.Load()-fs.used.Load())
+	var used, limit int64
+	if fs.writable {
+		used, limit = Store.Usage()
+	}
+	free := uint64(max(0, limit-used))
 	le.PutUint64(b[0:], uint64(fs.magic))
-	le.PutUint64(b[8:], blockSize)
-	le.PutUint64(b[16:], uint64(fs.limit.Load())/blockSize)
-	le.PutUint64(b[24:], uint64(free)/blockSize)
-	le.PutUint64(b[32:], uint64(free)/blockSize)
+	le.PutUint64(b[8:], tmpPage)
+	le.PutUint64(b[16:], uint64(limit))
+	le.PutUint64(b[24:], free)
+	le.PutUint64(b[32:], free)
 	le.PutUint32(b[56:], uint32(fs.dev))
 	le.PutUint64(b[64:], nameMax)
-	le.PutUint64(b[72:], blockSize)
+	le.PutUint64(b[72:], tmpPage)
 	const valid = 0x20 // ST_VALID
 	flags := uint64(valid)
 	if !fs.writable {

@@ -7,10 +7,11 @@ import "golang.org/x/sys/unix"
 
 // The leaf of a system call: where it is served.
 const (
-	LeafNone uint8 = iota // not served: ENOSYS, logged once by name
-	LeafTrap              // nosplit code on the trap stack, which answers ENOSYS to those it does not know
-	LeafDoor              // Door, on the calling goroutine
-	LeafByFD              // by the kind of the descriptor in the first argument: KindDoor through Door, others on the trap stack
+	LeafNone   uint8 = iota // not served: ENOSYS, logged once by name
+	LeafTrap                // nosplit code on the trap stack, which answers ENOSYS to those it does not know
+	LeafDoor                // Door, on the calling goroutine
+	LeafByFD                // by the kind of the descriptor in the first argument: KindDoor through Door, others on the trap stack
+	LeafByArgs              // mmap without MAP_ANONYMOUS and madvise with MADV_REMOVE through Door, else on the trap stack
 )
 
 // MaxCall is one more than the highest number that Leaf and CallName know; a power of two.
@@ -24,8 +25,8 @@ var Leaf = [MaxCall]uint8{
 	unix.SYS_FCNTL: LeafByFD, unix.SYS_DUP: LeafByFD, unix.SYS_DUP2: LeafByFD, unix.SYS_DUP3: LeafByFD,
 
 	// Threads, memory, signals, time, readiness.
-	unix.SYS_FUTEX: LeafTrap, unix.SYS_CLONE: LeafTrap, unix.SYS_MMAP: LeafTrap, unix.SYS_MUNMAP: LeafTrap, unix.SYS_MPROTECT: LeafTrap,
-	unix.SYS_MADVISE: LeafTrap, unix.SYS_MREMAP: LeafTrap, unix.SYS_BRK: LeafTrap, unix.SYS_MINCORE: LeafTrap, unix.SYS_MLOCK: LeafTrap,
+	unix.SYS_FUTEX: LeafTrap, unix.SYS_CLONE: LeafTrap, unix.SYS_MMAP: LeafByArgs, unix.SYS_MUNMAP: LeafTrap, unix.SYS_MPROTECT: LeafTrap,
+	unix.SYS_MADVISE: LeafByArgs, unix.SYS_MSYNC: LeafTrap, unix.SYS_MREMAP: LeafTrap, unix.SYS_BRK: LeafTrap, unix.SYS_MINCORE: LeafTrap, unix.SYS_MLOCK: LeafTrap,
 	unix.SYS_MUNLOCK: LeafTrap, unix.SYS_MLOCKALL: LeafTrap, unix.SYS_MUNLOCKALL: LeafTrap, unix.SYS_RT_SIGACTION: LeafTrap,
 	unix.SYS_RT_SIGPROCMASK: LeafTrap, unix.SYS_RT_SIGRETURN: LeafTrap, unix.SYS_RT_SIGPENDING: LeafTrap, unix.SYS_RT_SIGSUSPEND: LeafTrap,
 	unix.SYS_RT_SIGTIMEDWAIT: LeafTrap, unix.SYS_SIGALTSTACK: LeafTrap, unix.SYS_TGKILL: LeafTrap, unix.SYS_TKILL: LeafTrap, unix.SYS_KILL: LeafTrap,

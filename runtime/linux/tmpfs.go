@@ -5,6 +5,7 @@ package linux
 
 import (
 	"io"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -17,51 +18,59 @@ const tmpPage = 4096
 // tmpMaxSize is the largest size of one file in bytes, written or not.
 const tmpMaxSize = 1 << 40
 
-// defaultTmpLimit is how many bytes of data the root file system holds if boot does not say.
-const defaultTmpLimit = 16 << 20
-
 // SetTmpLimit sets how many bytes of file data the root file system may hold.
-func SetTmpLimit(bytes int64) { tmpFS.limit.Store(bytes) }
+func SetTmpLimit(bytes int64) { Store.SetLimit(bytes / tmpPage) }
 
 func registerTmp() {
-	tmpFS.limit.Store(defaultTmpLimit)
 	tmp := newInode(&tmpFS, syscall.S_IFDIR|syscall.S_ISVTX|0o777)
 	register("/tmp", tmp)
 	RegisterLink("/var/tmp", "/tmp")
 	RegisterLink("/dev/shm", "/tmp")
 }
 
-// tmpData is the content of a file in memory.
+// pagesOf is how many pages size bytes take.
+func pagesOf(size int64) int64 { return (size + tmpPage - 1) / tmpPage }
+
+// tmpData is the content of a file in memory. Readers and writers of its pages hold mu; who takes pages away
+// holds it for writing.
 type tmpData struct {
-	fs    *fileSystem
-	mu    sync.RWMutex
-	pages map[int64]*[tmpPage]byte // guarded by mu; absent pages are zero
-	size  int64                    // guarded by mu
+	mu   sync.RWMutex
+	file uint32 // number in Store; 0 until there is something in it. Guarded by mu
+	size int64  // guarded by mu
+	gone bool   // nobody can reach it any more; guarded by mu
 }
 
 func (t *tmpData) free() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fs.used.Add(-int64(len(t.pages)) * tmpPage)
-	clear(t.pages)
-	t.size = 0
+	if t.file != 0 {
+		dropFile(t.file)
+	}
+	t.file, t.size, t.gone = 0, 0, true
 }
 
-// page is the page with index i, made if need be; nil when the file system is full. mu is held.
-func (t *tmpData) page(i int64) *[tmpPage]byte {
-	if p := t.pages[i]; p != nil {
-		return p
+// make gives the file its place in Store, if it has none. mu is held for writing.
+func (t *tmpData) make() bool {
+	if t.file == 0 && !t.gone {
+		if t.file = newFile(t); t.file != 0 {
+			Store.Resize(t.file, pagesOf(t.size))
+		}
 	}
-	if t.fs.used.Add(tmpPage) > t.fs.limit.Load() {
-		t.fs.used.Add(-tmpPage)
-		return nil
-	}
-	p := new([tmpPage]byte)
-	t.pages[i] = p
-	return p
+	return t.file != 0
 }
 
-// tmpFile is an open file of /tmp.
+// resize sets the size. mu is held for writing.
+func (t *tmpData) resize(size int64) {
+	if pagesOf(size) != pagesOf(t.size) && t.file != 0 {
+		Store.Resize(t.file, pagesOf(size))
+	}
+	t.size = size
+}
+
+// pageBatch is how many pages are looked up at once.
+const pageBatch = 16
+
+// tmpFile is an open file of the root file system.
 type tmpFile struct{ node *inode }
 
 func (f *tmpFile) ReadAt(b []byte, off int64) (int, error) {
@@ -72,16 +81,25 @@ func (f *tmpFile) ReadAt(b []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	b = b[:min(int64(len(b)), t.size-off)]
+	var pages [pageBatch]*Page
 	for n := 0; n < len(b); {
 		at := off + int64(n)
-		in := int(at % tmpPage)
-		piece := b[n:min(len(b), n+tmpPage-in)]
-		if p := t.pages[at/tmpPage]; p != nil {
-			copy(piece, p[in:])
-		} else {
-			clear(piece)
+		first := at / tmpPage
+		some := pages[:min(pageBatch, pagesOf(off+int64(len(b)))-first)]
+		if t.file != 0 {
+			Store.Pages(t.file, first, false, some)
 		}
-		n += len(piece)
+		for _, p := range some {
+			in := int(at % tmpPage)
+			piece := b[n:min(len(b), n+tmpPage-in)]
+			if p != nil {
+				copy(piece, p[in:])
+			} else {
+				clear(piece)
+			}
+			n += len(piece)
+			at += int64(len(piece))
+		}
 	}
 	return len(b), nil
 }
@@ -99,21 +117,31 @@ func (f *tmpFile) writeLocked(b []byte, off int64) (int, error) {
 		return 0, syscall.EFBIG
 	}
 	b = b[:min(int64(len(b)), tmpMaxSize-off)]
+	if !t.make() {
+		return 0, syscall.ENOSPC
+	}
 	n := 0
+	var pages [pageBatch]*Page
 	for n < len(b) {
 		at := off + int64(n)
-		p := t.page(at / tmpPage)
-		if p == nil {
+		first := at / tmpPage
+		some := pages[:min(pageBatch, pagesOf(off+int64(len(b)))-first)]
+		got := Store.Pages(t.file, first, true, some)
+		for _, p := range some[:got] {
+			k := copy(p[at%tmpPage:], b[n:])
+			n += k
+			at += int64(k)
+		}
+		if got < len(some) {
 			break
 		}
-		n += copy(p[at%tmpPage:], b[n:])
 	}
-	if n > 0 {
-		t.size = max(t.size, off+int64(n))
-		f.node.touch(true)
-		return n, nil
+	if n == 0 {
+		return 0, syscall.ENOSPC
 	}
-	return 0, syscall.ENOSPC
+	t.resize(max(t.size, off+int64(n)))
+	f.node.touch(true)
+	return n, nil
 }
 
 // append writes at the end and returns where that is afterwards.
@@ -141,18 +169,80 @@ func (f *tmpFile) Truncate(size int64) error {
 	t := f.node.data
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i := range t.pages {
-		if i*tmpPage >= size {
-			delete(t.pages, i)
-			t.fs.used.Add(-tmpPage)
-		}
+	if size < t.size {
+		t.clearRange(size, pagesOf(size)*tmpPage) // what a later growth shows is zero
 	}
-	if p := t.pages[size/tmpPage]; p != nil {
-		clear(p[size%tmpPage:]) // what a later growth shows is zero
-	}
-	t.size = size
+	t.resize(size)
 	f.node.touch(true)
 	return nil
+}
+
+// clearRange zeroes the bytes [from, to), which lie in one page. mu is held for writing.
+func (t *tmpData) clearRange(from, to int64) {
+	if t.file == 0 || from >= to {
+		return
+	}
+	var page [1]*Page
+	if Store.Pages(t.file, from/tmpPage, false, page[:]); page[0] != nil {
+		clear(page[0][from%tmpPage:][:to-from])
+	}
+}
+
+// punch makes a hole of the bytes [from, to). The size stays.
+func (f *tmpFile) punch(from, to int64) {
+	t := f.node.data
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.file == 0 || from >= to {
+		return
+	}
+	if from/tmpPage == to/tmpPage {
+		t.clearRange(from, to)
+	} else {
+		t.clearRange(from, pagesOf(from)*tmpPage)
+		Store.Punch(t.file, pagesOf(from), to/tmpPage)
+		t.clearRange(to/tmpPage*tmpPage, to)
+	}
+	f.node.touch(true)
+}
+
+// seekData finds the first byte from off on that is in a page (or, with hole, in none). The end of the file
+// counts as a hole. off is below the size.
+func (f *tmpFile) seekData(off int64, hole bool) (int64, syscall.Errno) {
+	t := f.node.data
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if !hole {
+		next := int64(-1)
+		if t.file != 0 {
+			next = Store.Next(t.file, off/tmpPage)
+		}
+		if next < 0 || next*tmpPage >= t.size {
+			return 0, syscall.ENXIO
+		}
+		return max(off, next*tmpPage), 0
+	}
+	var pages [pageBatch]*Page
+	for i := off / tmpPage; i*tmpPage < t.size && t.file != 0; i += pageBatch {
+		Store.Pages(t.file, i, false, pages[:])
+		if k := slices.Index(pages[:], nil); k >= 0 {
+			return min(max(off, (i+int64(k))*tmpPage), t.size), 0
+		}
+	}
+	if t.file == 0 {
+		return off, 0
+	}
+	return t.size, 0
+}
+
+// usage is the size in bytes, and the pages that are taken.
+func (t *tmpData) usage() (size, pages int64) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.file != 0 {
+		pages = Store.Count(t.file)
+	}
+	return t.size, pages
 }
 
 func (f *tmpFile) Sync() error  { return nil }
@@ -164,7 +254,7 @@ func createFile(p place, mode uint32) (*inode, syscall.Errno) {
 		return nil, e
 	}
 	n := newInode(p.dir.fs, syscall.S_IFREG|mode&0o7777&^umask.Load())
-	n.data = &tmpData{fs: p.dir.fs, pages: make(map[int64]*[tmpPage]byte)}
+	n.data = new(tmpData)
 	p.dir.add(p.name, n)
 	return n, 0
 }
@@ -228,7 +318,7 @@ func sysMknod(dirfd int, at ref, mode uint32) (int, syscall.Errno) {
 			return newInode(p.dir.fs, syscall.S_IFSOCK|perm)
 		}
 		n := newInode(p.dir.fs, syscall.S_IFREG|perm)
-		n.data = &tmpData{fs: p.dir.fs, pages: map[int64]*[tmpPage]byte{}}
+		n.data = new(tmpData)
 		return n
 	})
 }

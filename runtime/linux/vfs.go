@@ -34,8 +34,6 @@ type fileSystem struct {
 	dev      uint64 // st_dev
 	magic    int64  // f_type of statfs
 	writable bool
-	limit    atomic.Int64 // bytes of file data
-	used     atomic.Int64
 }
 
 var (

@@ -16,6 +16,11 @@ const (
 	ClassDoor = 2 // as Go on the calling goroutine
 	ClassByFD = 3 // the door when the first argument is a door descriptor, else the trap
 
+	ClassByArgs = 4 // mmap of a file and madvise with MADV_REMOVE: the door, else the trap
+	sysMmap     = 9
+	anonymous   = 0x20 // MAP_ANONYMOUS, in the fourth argument
+	remove      = 9    // MADV_REMOVE, the third argument
+
 	MaxFD = 1024
 
 	FDFree    = 0

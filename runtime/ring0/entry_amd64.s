@@ -106,12 +106,26 @@ TEXT ·trapSyscall(SB),NOSPLIT|NOFRAME,$0
 	CMPL R11, $const_ClassDoor
 	JEQ  door
 	CMPL R11, $const_ClassByFD
-	JNE  trap
+	JNE  byargs
 	CMPQ DI, $const_MaxFD
 	JAE  trap
 	LEAQ github·com∕hvgo∕hvgo∕runtime∕sched·fdKind(SB), R11
 	MOVBLZX (R11)(DI*1), R11
 	CMPL R11, $const_FDDoor
+	JNE  trap
+	JMP  door
+
+byargs:
+	CMPL R11, $const_ClassByArgs
+	JNE  trap
+	CMPL AX, $const_sysMmap
+	JNE  advice
+	TESTL $const_anonymous, R10
+	JEQ  door
+	JMP  trap
+
+advice:
+	CMPL DX, $const_remove
 	JNE  trap
 
 door:

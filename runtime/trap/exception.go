@@ -71,6 +71,7 @@ const (
 	segvMap   = 1
 	segvAcc   = 2
 	busAdrAln = 1
+	busAdrErr = 2
 )
 
 // fromKernel tells whether the runtime itself was interrupted: its stacks lie
@@ -122,6 +123,8 @@ func pageFault(f *ring0.Frame) {
 		outOfMemory(f)
 	case answer == mem.FaultDenied:
 		fault(f, sigSegv, segvAcc, uint64(addr))
+	case answer == mem.FaultBus:
+		fault(f, sigBus, busAdrErr, uint64(addr))
 	default:
 		fault(f, sigSegv, segvMap, uint64(addr))
 	}

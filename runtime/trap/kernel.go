@@ -33,6 +33,7 @@ const (
 	KernelPowerOff                 // exit status
 	KernelBalloon                  // pages, pages to keep free: physical address of frames for the host, plus their number; 0 for none
 	KernelDeflate                  // physical address, pages: frames from the host
+	KernelStore                    // *storeCall: files in memory
 
 	KernelProvoke = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
 )
@@ -88,6 +89,8 @@ func kernelCall(f *ring0.Frame) int {
 		if !mem.GiveBalloon(uint64(a), uint64(b)) {
 			return eInval
 		}
+	case KernelStore:
+		return storeCalled(a)
 	default:
 		return eNoSys
 	}

@@ -118,6 +118,8 @@ func serveRare(f *ring0.Frame, a, b, c uintptr) int {
 		return putWord32(a, ring0CPU())
 	case unix.SYS_MINCORE:
 		return -int(mem.Mincore(a, b, c))
+	case unix.SYS_MSYNC:
+		return -int(mem.Msync(a, b, int32(c)))
 	case unix.SYS_MREMAP:
 		at, errno := mem.Mremap(a, b, c, int32(f.R10), uintptr(f.R8))
 		return result(at, errno)
@@ -343,7 +345,7 @@ func result(value, errno uintptr) int {
 //go:nosplit
 func mmap(f *ring0.Frame) int {
 	if f.R10&unix.MAP_ANONYMOUS == 0 {
-		return eNoDev // files cannot be mapped
+		return eNoDev // a file, and not on a goroutine: the Go runtime maps none
 	}
 	at, errno := mem.Mmap(uintptr(f.RDI), uintptr(f.RSI), int32(f.RDX), int32(f.R10))
 	return result(at, errno)
