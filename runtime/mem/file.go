@@ -37,7 +37,7 @@ const (
 	filesPerFrame = PageSize / uint64(fileBytes)
 )
 
-// files are all files, by their number less one. Guarded by the kernel lock.
+// files are all files, by their number less one. Guarded by the lock of this package.
 var files struct {
 	records tree
 	n       uint32 // numbers ever used
@@ -77,23 +77,23 @@ func FileLimit() uint64 { return files.limit }
 //go:nosplit
 func FilePages() uint64 { return files.pages }
 
-// NewFile makes an empty file and returns its number, or 0 when there is no memory.
+// newFile is NewFile, with the lock held.
 //
 //go:nosplit
-func NewFile() uint32 {
+func newFile() uint32 {
 	number := files.unused
 	if number == 0 {
 		if files.n == ^uint32(0) {
 			return 0
 		}
 		if i := uint64(files.n) / filesPerFrame; files.records.get(i) == 0 {
-			frame := AllocFrame()
+			frame := allocFrame()
 			if frame == 0 {
 				return 0
 			}
 			clearPage(Phys(frame))
 			if !files.records.put(i, frame) {
-				FreeFrame(frame)
+				freeFrame(frame)
 				return 0
 			}
 		}
@@ -106,11 +106,10 @@ func NewFile() uint32 {
 	return number
 }
 
-// DropFile says that the owner needs a file no more. What is mapped stays until it
-// is unmapped. It returns true when it has to be called again, to free the rest.
+// dropFile is DropFile, with the lock held.
 //
 //go:nosplit
-func DropFile(number uint32) (more bool) {
+func dropFile(number uint32) (more bool) {
 	f := fileAt(number)
 	if f == nil || f.owned == 0 {
 		return false
@@ -165,18 +164,17 @@ func freePages(f *file, first, end uint64) (more bool) {
 		if n == FileBatch {
 			return true
 		}
-		FreeFrame(f.pages.take(i))
+		freeFrame(f.pages.take(i))
 		f.count--
 		files.pages--
 		first = i + 1
 	}
 }
 
-// FilePage returns the physical address of a page of a file, or 0 when it has none.
-// With fill it gets one then, of zeroes; 0 means that there is no room.
+// filePage is FilePage, with the lock held.
 //
 //go:nosplit
-func FilePage(number uint32, index uint64, fill bool) uint64 {
+func filePage(number uint32, index uint64, fill bool) uint64 {
 	f := fileAt(number)
 	if f == nil {
 		return 0
@@ -195,13 +193,13 @@ func newPage(f *file, index uint64) uint64 {
 	if files.pages >= files.limit || ram.free <= ram.total/32 {
 		return 0
 	}
-	frame := AllocFrame()
+	frame := allocFrame()
 	if frame == 0 {
 		return 0
 	}
 	clearPage(Phys(frame))
 	if !f.pages.put(index, frame) {
-		FreeFrame(frame)
+		freeFrame(frame)
 		return 0
 	}
 	f.count++
@@ -209,11 +207,10 @@ func newPage(f *file, index uint64) uint64 {
 	return frame
 }
 
-// ResizeFile sets the size of a file in pages. What is behind it is unmapped, private
-// copies too, and freed. It returns true when it has to be called again, to free the rest.
+// resizeFile is ResizeFile, with the lock held.
 //
 //go:nosplit
-func ResizeFile(number uint32, size uint64) (more bool) {
+func resizeFile(number uint32, size uint64) (more bool) {
 	f := fileAt(number)
 	if f == nil {
 		return false
@@ -226,11 +223,10 @@ func ResizeFile(number uint32, size uint64) (more bool) {
 	return freePages(f, size, treeMax)
 }
 
-// PunchFile makes a hole of the pages [first, end) of a file. Private copies stay.
-// It returns true when it has to be called again, to free the rest.
+// punchFile is PunchFile, with the lock held.
 //
 //go:nosplit
-func PunchFile(number uint32, first, end uint64) (more bool) {
+func punchFile(number uint32, first, end uint64) (more bool) {
 	f := fileAt(number)
 	if f == nil || first >= end {
 		return false
@@ -241,11 +237,10 @@ func PunchFile(number uint32, first, end uint64) (more bool) {
 	return freePages(f, first, end)
 }
 
-// NextPage returns the index of the first page from index on that a file has, or
-// MaxFilePages.
+// nextPage is NextPage, with the lock held.
 //
 //go:nosplit
-func NextPage(number uint32, index uint64) uint64 {
+func nextPage(number uint32, index uint64) uint64 {
 	f := fileAt(number)
 	if f == nil {
 		return MaxFilePages
@@ -257,10 +252,10 @@ func NextPage(number uint32, index uint64) uint64 {
 	return i
 }
 
-// CountPages returns the number of pages that a file has.
+// countPages is CountPages, with the lock held.
 //
 //go:nosplit
-func CountPages(number uint32) uint64 {
+func countPages(number uint32) uint64 {
 	f := fileAt(number)
 	if f == nil {
 		return 0

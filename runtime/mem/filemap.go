@@ -13,13 +13,12 @@ type Mapping struct {
 	Refuse       uintptr // errno of what else is wrong; Linux looks at the address first
 }
 
-// MapFile is mmap(2) for a file; with MAP_ANONYMOUS it is Mmap. Pages get a frame when first touched; a fault
-// behind the end of the file is FaultBus.
+// mapFile is MapFile, with the lock held.
 //
 //go:nosplit
-func MapFile(m *Mapping) (start, errno uintptr) {
+func mapFile(m *Mapping) (start, errno uintptr) {
 	if m.Flags&MapAnonymous != 0 {
-		return Mmap(m.Addr, m.Length, m.Prot, m.Flags)
+		return mmap(m.Addr, m.Length, m.Prot, m.Flags)
 	}
 	addr, length, flags := m.Addr, pageAlign(m.Length), m.Flags
 	switch {
@@ -137,7 +136,7 @@ func fillFromFile(a *area, page uintptr, write bool) int {
 //
 //go:nosplit
 func copyOnWrite(from uint64, entry, page uintptr, bits uint64) int {
-	frame := AllocFrame()
+	frame := allocFrame()
 	if frame == 0 {
 		return FaultNoMemory
 	}
@@ -150,8 +149,9 @@ func copyOnWrite(from uint64, entry, page uintptr, bits uint64) int {
 	}
 	old := load(entry)
 	store(entry, frame|entryOwned|bits)
-	if old != 0 {
-		invalidate(page)
+	if old != 0 { // another processor may still read the file's page
+		changed(page)
+		settle()
 	}
 	space.resident++
 	return Resolved
@@ -185,7 +185,6 @@ func unmapFile(number uint32, first, end uint64, copies bool) {
 //
 //go:nosplit
 func hide(start, end uintptr) {
-	changed := 0
 	for {
 		entry, page := nextEntry(start, end)
 		if entry == 0 {
@@ -194,12 +193,10 @@ func hide(start, end uintptr) {
 		start = page + PageSize
 		if load(entry)&entryFile != 0 {
 			store(entry, 0)
-			changed = invalidateNext(page, changed)
+			changed(page)
 		}
 	}
-	if changed > flushAfter {
-		flush()
-	}
+	settle()
 }
 
 // removeFromFile is MADV_REMOVE for a mapping of a file. What can be done is done by
@@ -213,12 +210,10 @@ func removeFromFile(a *area) (errno uintptr) {
 	return 0
 }
 
-// FileRange returns the file and the pages of it that a shared, writable mapping
-// shows from addr on, up to end; 0 when there is no such mapping at addr. It also
-// returns where that part ends.
+// fileRange is FileRange, with the lock held.
 //
 //go:nosplit
-func FileRange(addr, end uintptr) (number uint32, first, last uint64, stop uintptr) {
+func fileRange(addr, end uintptr) (number uint32, first, last uint64, stop uintptr) {
 	i := lookup(addr)
 	if i == space.n || at(i).start > addr || at(i).file == 0 || removeFromFile(at(i)) != 0 || addr >= end {
 		return 0, 0, 0, 0
@@ -235,10 +230,10 @@ const (
 	syncSync       = 4
 )
 
-// Msync is msync(2). Files in memory have nowhere else to be, so it only looks for holes.
+// msync is Msync, with the lock held.
 //
 //go:nosplit
-func Msync(addr, length uintptr, flags int32) (errno uintptr) {
+func msync(addr, length uintptr, flags int32) (errno uintptr) {
 	if flags&^(syncAsync|syncInvalidate|syncSync) != 0 || addr&pageMask != 0 || flags&syncAsync != 0 && flags&syncSync != 0 {
 		return EINVAL
 	}

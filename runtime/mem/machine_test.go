@@ -50,6 +50,7 @@ func clearState() {
 	space.table, space.pages, space.n, space.recent = 0, 0, 0, 0
 	space.resident, space.faults, space.zeroed = 0, 0, 0
 	space.mapped = [4]uint64{}
+	files.records, files.n, files.unused, files.dying, files.pages, files.limit = tree{}, 0, 0, 0, 0, 0
 }
 
 // translate is a page walk written from the manual (SDM volume 3, 4.5), apart

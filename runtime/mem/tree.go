@@ -126,7 +126,7 @@ func (t *tree) take(i uint64) uint64 {
 			return frame
 		}
 		store(at, 0)
-		FreeFrame(e & entryFrame)
+		freeFrame(e & entryFrame)
 	}
 	t.levels = 0
 	return frame
