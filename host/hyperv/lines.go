@@ -14,6 +14,9 @@ func (p *Partition) RaiseSINT(vp uint32, sint uint8) error {
 	return nil
 }
 
+// VPs is how many virtual processors there are.
+func (p *Partition) VPs() uint32 { return uint32(len(p.synics)) }
+
 // WaitingMessages is how many messages wait for the slot of a SINT.
 func (p *Partition) WaitingMessages(vp uint32, sint uint8) (int, error) {
 	s, err := p.synic(vp, sint)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 
 	wire "github.com/hvgo/hvgo/internal/wire/vmbus"
 )
@@ -26,7 +25,9 @@ type Channel struct {
 	port   *port
 	server *Server
 	gpadl  wire.GPADLID // of the rings
-	vp     atomic.Uint32
+
+	vpMu sync.RWMutex // held while an interrupt goes to vp: none comes there once it is another
+	vp   uint32
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when Serve has returned
@@ -252,11 +253,24 @@ func (c *Channel) write(b []byte, pad byte, wait bool) error {
 
 // signal interrupts the guest.
 func (c *Channel) signal() {
-	vp := c.vp.Load()
-	if vp == wire.VPDisableInterrupt {
+	c.vpMu.RLock()
+	defer c.vpMu.RUnlock()
+	if c.vp == wire.VPDisableInterrupt {
 		return
 	}
-	c.server.signalGuest(vp, c.port)
+	c.server.signalGuest(c.vp, c.port)
+}
+
+// retarget moves the interrupts of a channel that has some to another processor. Once
+// it has returned, no more come to the old one.
+func (c *Channel) retarget(vp uint32) error {
+	c.vpMu.Lock()
+	defer c.vpMu.Unlock()
+	if c.vp == wire.VPDisableInterrupt || vp >= c.server.vm.VPs() { // it cannot be switched on or off
+		return broken(RuleTargetVP, "channel %d, from VP %#x to VP %#x", c.port.id, c.vp, vp)
+	}
+	c.vp = vp
+	return nil
 }
 
 // wake is the guest's signal.

@@ -32,9 +32,10 @@ type fakeVM struct {
 	messages []string // "vp/sint hex"
 	rules    []string
 	signals  chan uint16
+	targets  []uint32 // of all signals
 }
 
-const firstPage, ramPages = 0x10, 0x40
+const firstPage, ramPages, fakeVPs = 0x10, 0x40, 8
 
 func newFake(t testing.TB, opt Options) *fakeVM {
 	v := &fakeVM{t: t, ram: make([]byte, ramPages*wire.PageSize), signals: make(chan uint16, 1000)}
@@ -50,6 +51,8 @@ func newFake(t testing.TB, opt Options) *fakeVM {
 }
 
 func (v *fakeVM) Memory() Memory { return v }
+
+func (v *fakeVM) VPs() uint32 { return fakeVPs }
 
 func (v *fakeVM) Bytes(gpa, n uint64) ([]byte, error) {
 	at := gpa - firstPage*wire.PageSize
@@ -67,9 +70,12 @@ func (v *fakeVM) PostMessage(vp uint32, sint uint8, msgType uint32, payload []by
 }
 
 func (v *fakeVM) SignalEvent(vp uint32, sint uint8, flag uint16) error {
-	if vp > 7 {
+	if vp >= fakeVPs {
 		return fmt.Errorf("there is no VP %d", vp)
 	}
+	v.mu.Lock()
+	v.targets = append(v.targets, vp)
+	v.mu.Unlock()
 	select {
 	case v.signals <- flag:
 	default:

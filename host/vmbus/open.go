@@ -54,6 +54,9 @@ func (s *Server) newChannel(p *port, m wire.OpenChannel) (*Channel, error) {
 	if p.channel.Load() != nil || p.rescind {
 		return nil, broken(RuleOpenState, "channel %d, rescinded %t", p.id, p.rescind)
 	}
+	if m.TargetVP >= s.vm.VPs() && m.TargetVP != wire.VPDisableInterrupt {
+		return nil, broken(RuleTargetVP, "channel %d opened for VP %d", p.id, m.TargetVP)
+	}
 	g := s.gpadls[m.RingGPADL]
 	if g == nil || !g.done || g.tearing || g.port != p {
 		return nil, broken(RuleGPADLUnknown, "ring GPADL %#x of channel %d", m.RingGPADL, p.id)
@@ -75,14 +78,13 @@ func (s *Server) newChannel(p *port, m wire.OpenChannel) (*Channel, error) {
 		return nil, broken(RuleOpenRing, "channel %d: %v", p.id, err)
 	}
 	c := &Channel{
-		UserData: m.UserData, SubIndex: p.subIndex, port: p, server: s, gpadl: g.id,
+		UserData: m.UserData, SubIndex: p.subIndex, port: p, server: s, gpadl: g.id, vp: m.TargetVP,
 		done: make(chan struct{}), readWake: make(chan struct{}, 1), writeWake: make(chan struct{}, 1),
 		turn: make(chan struct{}, 1), in: receiver{ring: in}, out: sender{ring: out},
 	}
 	if err := c.start(); err != nil {
 		return nil, err
 	}
-	c.vp.Store(m.TargetVP)
 	c.tape = s.newTape(c)
 	g.users++
 	return c, nil
@@ -204,10 +206,12 @@ func (s *Server) modifyChannel(b []byte) {
 		return
 	}
 	r := wire.ModifyChannelResponse{ChannelID: m.ChannelID}
+	err = broken(RuleOpenState, "MODIFY_CHANNEL of channel %d, which is not open", p.id)
 	if c := p.channel.Load(); c != nil {
-		c.vp.Store(m.TargetVP)
-	} else {
-		s.report(RuleOpenState, "MODIFY_CHANNEL of channel %d, which is not open", p.id)
+		err = c.retarget(m.TargetVP)
+	}
+	if err != nil {
+		s.reportError(err)
 		r.Status = wire.StatusUnsuccessful
 	}
 	s.mu.Lock()

@@ -20,6 +20,8 @@ type VM interface {
 	PostMessage(vp uint32, sint uint8, msgType uint32, payload []byte) error
 	// SignalEvent sets an event flag of a SINT and interrupts the guest if it was clear.
 	SignalEvent(vp uint32, sint uint8, flag uint16) error
+	// VPs is how many virtual processors there are; their indices begin with 0.
+	VPs() uint32
 	Memory() Memory
 }
 

@@ -61,26 +61,53 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-// TestTargetVP moves the interrupt to a processor that does not exist, and to none.
+// TestTargetVP moves the interrupt from one processor to the next, and tries to move it
+// to one that does not exist, and to none.
 func TestTargetVP(t *testing.T) {
+	const success, unsuccessful = "00000000", "ffff0080"
 	v := connected(t, echo{manual: make(chan *Channel, 1)}, Options{})
 	v.post(1, gpadl1, open1("e1000000", "02000000"))
 	ch := v.s.ports[1].channel.Load()
-	for vp, want := range map[string][]string{"09000000": {RuleTargetVP}, "ffffffff": nil, "02000000": nil} {
-		if sent, _ := v.post(1, "16000000 00000000 01000000 "+vp); !slices.Equal(sent, []string{squeeze("0/2 1800000000000000 01000000 00000000")}) {
+	for _, tt := range []struct {
+		vp, status string
+		goes       uint32
+	}{
+		{"07000000", success, 7},
+		{"08000000", unsuccessful, 7},
+		{"00000000", success, 0},
+		{"ffffffff", unsuccessful, 0},
+		{"feffffff", unsuccessful, 0},
+		{"02000000", success, 2},
+	} {
+		sent, rules := v.post(1, "16000000 00000000 01000000 "+tt.vp)
+		if !slices.Equal(sent, []string{squeeze("0/2 1800000000000000 01000000 " + tt.status)}) {
 			t.Errorf("MODIFY_CHANNEL: %v", sent)
 		}
+		if (tt.status == success) != (len(rules) == 0) || len(rules) > 0 && rules[0] != RuleTargetVP {
+			t.Errorf("VP %s: broken %v", tt.vp, rules)
+		}
 		word(v.page(0x11), 4).Store(word(v.page(0x11), 0).Load()) // the guest has read all
-		before := len(v.signals)
+		v.targets = nil
 		if err := ch.Complete(t.Context(), 1, nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, rules := v.take(); !slices.Equal(rules, want) {
-			t.Errorf("VP %s: broken %v, want %v", vp, rules, want)
+		if !slices.Equal(v.targets, []uint32{tt.goes}) {
+			t.Errorf("after VP %s interrupts go to %v", tt.vp, v.targets)
 		}
-		if got, want := len(v.signals)-before, strings.Count(vp, "02000000"); got != want {
-			t.Errorf("VP %s: %d signals", vp, got)
-		}
+	}
+}
+
+// TestNoInterrupts opens a channel for no processor: no interrupt comes, and none can be
+// asked for later.
+func TestNoInterrupts(t *testing.T) {
+	v := connected(t, echo{manual: make(chan *Channel, 1)}, Options{})
+	v.post(1, gpadl1, strings.Replace(open1("e1000000", "02000000"), " 03000000 ", " ffffffff ", 1))
+	ch := v.s.ports[1].channel.Load()
+	if _, rules := v.post(1, "16000000 00000000 01000000 01000000"); !slices.Equal(rules, []string{RuleTargetVP}) {
+		t.Errorf("MODIFY_CHANNEL: broken %v", rules)
+	}
+	if err := ch.Complete(t.Context(), 1, nil); err != nil || len(v.targets) != 0 {
+		t.Errorf("interrupts to %v, %v", v.targets, err)
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 	RuleCloseState        = "close-state"        // close of a channel that is not open
 	RuleReleaseState      = "release-state"      // REL_ID_RELEASED without rescind, or while open
 	RuleSignalClosed      = "signal-closed"      // SignalEvent for a channel that is not open
-	RuleTargetVP          = "target-vp"          // messages or interrupts wanted where they cannot go
+	RuleTargetVP          = "target-vp"          // messages or interrupts wanted where they cannot go, or on or off too late
 	RuleSignalFlag        = "signal-flag"        // SignalEvent with a flag number other than zero
 	RuleRingIndex         = "ring-index"         // a ring index out of range or unaligned
 	RuleRingPacket        = "ring-packet"        // a packet header that makes no sense

@@ -186,6 +186,7 @@ func TestRules(t *testing.T) {
 		{"teardown twice", []string{gpadl1, open1("e1000000", "02000000"), tearCh1}, tearCh1, RuleGPADLUnknown, ""},
 		{"open without GPADL", nil, open1("e1000000", "02000000"), RuleGPADLUnknown, "0/2 0600000000000000 01000000 77000000 ffff0080"},
 		{"open twice", []string{gpadl1, open1("e1000000", "02000000")}, open1("e1000000", "02000000"), RuleOpenState, "0/2 0600000000000000 01000000 77000000 ffff0080"},
+		{"open for VP 8", []string{gpadl1}, strings.Replace(open1("e1000000", "02000000"), " 03000000 ", " 08000000 ", 1), RuleTargetVP, "0/2 0600000000000000 01000000 77000000 ffff0080"},
 		{"second ring at 1", []string{gpadl1}, open1("e1000000", "01000000"), RuleOpenRing, "0/2 0600000000000000 01000000 77000000 ffff0080"},
 		{"second ring at 3", []string{gpadl1}, open1("e1000000", "03000000"), RuleOpenRing, "0/2 0600000000000000 01000000 77000000 ffff0080"},
 		{"second ring far away", []string{gpadl1}, open1("e1000000", "ffffffff"), RuleOpenRing, "0/2 0600000000000000 01000000 77000000 ffff0080"},

@@ -108,6 +108,9 @@ type vm struct{ m *Machine }
 
 func (v vm) Memory() host.Memory { return v.m.mem }
 
+// VPs is more than any recording has: who gets interrupts makes no difference here.
+func (v vm) VPs() uint32 { return 64 }
+
 func (v vm) PostMessage(vp uint32, sint uint8, msgType uint32, payload []byte) error {
 	if sint != host.SINT || msgType != 1 || len(payload) > wire.MaxMessageSize {
 		return fmt.Errorf("loopback: message of type %d, %d bytes, to SINT %d", msgType, len(payload), sint)

@@ -296,6 +296,9 @@ func (r *replay) PostMessage(_ uint32, _ uint8, _ uint32, b []byte) error {
 func (r *replay) SignalEvent(uint32, uint8, uint16) error { return nil }
 
 // Memory is host/vmbus.VM.
+// VPs is more than any recording has.
+func (r *replay) VPs() uint32 { return 64 }
+
 func (r *replay) Memory() hostbus.Memory { return r }
 
 // Bytes is host/vmbus.Memory.
