@@ -108,6 +108,14 @@ func TestConformFIFOWaits(t *testing.T) {
 			k.do("read", unix.SYS_READ, r, b, 8)
 			k.do("close", unix.SYS_CLOSE, w)
 			k.do("read at the end", unix.SYS_READ, r, b, 8)
+			if k.name == "door" {
+				events, _ := Ready(r)
+				k.note("events %#x", events)
+			} else {
+				p := []unix.PollFd{{Fd: int32(r), Events: unix.POLLIN}}
+				unix.Poll(p, 0)
+				k.note("events %#x", p[0].Revents)
+			}
 			k.do("close", unix.SYS_CLOSE, r)
 		}
 	})

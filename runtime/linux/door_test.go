@@ -20,10 +20,10 @@ import (
 // fakeFDs is the trap side's descriptor table.
 var fakeFDs struct {
 	sync.Mutex
-	kind  [1024]uint8
-	flags [1024]uint32
-	edges [1024][]uint32
-	level [1024]uint32
+	kind  [8192]uint8
+	flags [8192]uint32
+	edges [8192][]uint32
+	level [8192]uint32
 }
 
 // arena is memory that stands for the goroutine's stack. It can be moved.
@@ -64,6 +64,10 @@ func TestMain(m *testing.M) {
 			}
 		}
 		return -int(syscall.EMFILE)
+	}
+	DupFD = func(fd int, flags uint32, min int) int {
+		kind, _, _ := FDKind(fd)
+		return AllocFD(kind, flags, min)
 	}
 	FreeFD = func(fd int) { f.Lock(); f.kind[fd] = KindFree; f.Unlock() }
 	FDKind = func(fd int) (uint8, uint32, bool) {

@@ -258,9 +258,22 @@ func dupFD(fd uintptr, cloexec bool, min int) (int, syscall.Errno) {
 	}
 	defer d.put()
 	if !isDoorFile(d) {
-		return 0, syscall.EINVAL
+		return dupTrapFile(fd, cloexec, min)
 	}
 	return install(d, cloexec, min)
+}
+
+// dupTrapFile duplicates a descriptor that the trap leaf serves.
+func dupTrapFile(fd uintptr, cloexec bool, min int) (int, syscall.Errno) {
+	var flags uint32
+	if cloexec {
+		flags = syscall.O_CLOEXEC
+	}
+	n := DupFD(int(uint32(fd)), flags, min)
+	if n < 0 {
+		return 0, syscall.Errno(-n)
+	}
+	return n, 0
 }
 
 func isDoorFile(d *description) bool { return !slices.Contains(trapFiles[:], d) }
@@ -283,8 +296,7 @@ func sysDup3(c *call) (int, syscall.Errno) {
 	return dupTo(c.arg[0], c.arg[1], c.arg[2] != 0)
 }
 
-// dupTo makes newFD another descriptor of oldFD's file, after closing what it was. The console may be
-// duplicated too: a door file can be what it replaces.
+// dupTo makes newFD another descriptor of oldFD's file, after closing what it was.
 func dupTo(oldFD, newFD uintptr, cloexec bool) (int, syscall.Errno) {
 	to := int(uint32(newFD))
 	if to >= FDLimit {
@@ -295,15 +307,12 @@ func dupTo(oldFD, newFD uintptr, cloexec bool) (int, syscall.Errno) {
 		return 0, e
 	}
 	defer d.put()
-	if !isDoorFile(d) && d != trapFiles[KindConsole] {
-		return 0, syscall.EINVAL
-	}
 	closeFD(to)
 	fd, e := 0, syscall.Errno(0)
 	if isDoorFile(d) {
 		fd, e = install(d, cloexec, to)
 	} else {
-		fd, e = reserve(KindConsole, 0, cloexec, to)
+		fd, e = dupTrapFile(oldFD, cloexec, to)
 	}
 	if e == 0 && fd != to { // somebody opened a file in between: Linux has the same race and this answer
 		closeFD(fd)

@@ -39,8 +39,19 @@ var (
 	// flags this side uses syscall.O_CLOEXEC and NotPollable.
 	AllocFD = func(kind uint8, flags uint32, min int) int { return -int(syscall.EMFILE) }
 
+	// DupFD makes another descriptor, the lowest free one that is at least min, of what the trap leaf
+	// serves, and returns it, or a negative errno. Of the flags syscall.O_CLOEXEC counts.
+	DupFD = func(fd int, flags uint32, min int) int { return -int(syscall.EMFILE) }
+
+	// LimitFDs sets how many descriptors AllocFD gives (the soft limit of RLIMIT_NOFILE), up to FDLimit.
+	LimitFDs = func(n int) {}
+
+	// LevelTriggered says whether epoll watches any stream without EPOLLET, so that LevelFD must follow
+	// each call that empties or fills one.
+	LevelTriggered = func() bool { return false }
+
 	// FDLimit is one more than the highest descriptor that AllocFD can give (RLIMIT_NOFILE).
-	FDLimit = 1024
+	FDLimit = 8192
 
 	// FreeFD makes fd free again, whatever its kind.
 	FreeFD = func(fd int) {}

@@ -172,7 +172,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	k := &kernel{t: t, name: "door", raw: Door}
 	var fds []int
 	var last syscall.Errno
-	for len(fds) < 2000 {
+	for len(fds) < 2*FDLimit {
 		fd, e := k.call(unix.SYS_OPENAT, unix.AT_FDCWD, "/dev/null", 0, 0)
 		if last = e; e != 0 {
 			break

@@ -138,6 +138,9 @@ func receive(d *description, s *socket, b []byte, flags int) (received, syscall.
 
 func receiveOnce(d *description, s *socket, b []byte, flags int) (received, error) {
 	m, err := s.recv(b, flags)
+	if err == nil {
+		d.passed()
+	}
 	if err == syscall.EAGAIN && flags&unix.MSG_ERRQUEUE == 0 {
 		d.settle()
 		if flags&unix.MSG_DONTWAIT == 0 && !d.nonblock() {

@@ -36,7 +36,7 @@ type pipeEnd struct {
 	node             *inode
 	reading, writing bool
 	tell             func(uint32) // tells a change of readiness; guarded by mu
-	writersBefore    uint64       // of writersCame, when it was opened
+	writersBefore    uint64       // of writersCame: so many had gone when it was opened, which is no hang-up
 }
 
 // newPipe makes a pipe's inode.
@@ -56,7 +56,9 @@ func (n *inode) newEnd(flags uint32) *description {
 	p := n.pipe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	end.writersBefore = p.writersCame
+	if p.writers == 0 && flags&syscall.O_NONBLOCK != 0 {
+		end.writersBefore = p.writersCame
+	}
 	if end.reading {
 		p.readers++
 		p.readersCame++

@@ -57,6 +57,13 @@ func (d *description) detach(fd int) {
 	}
 }
 
+// passed is settle after a call that took or gave something, where epoll has to know that at once.
+func (d *description) passed() {
+	if LevelTriggered() {
+		d.settle()
+	}
+}
+
 // settleTries bounds how often settle looks again because changes keep coming.
 const settleTries = 4
 
@@ -127,6 +134,7 @@ func (d *description) block(timeout time.Duration, try func() (int, error)) (int
 	for {
 		n, err := try()
 		if err != syscall.EAGAIN {
+			d.passed()
 			return n, err
 		}
 		select {
@@ -146,6 +154,7 @@ type timeouts interface {
 func (d *description) readStream(p []byte, nonblock bool) (int, error) {
 	n, err := d.stream.read(p)
 	if err != syscall.EAGAIN {
+		d.passed()
 		return n, err
 	}
 	d.settle()
@@ -163,6 +172,7 @@ func (d *description) readStream(p []byte, nonblock bool) (int, error) {
 func (d *description) writeStream(p []byte, nonblock bool) (int, error) {
 	n, err := d.stream.write(p)
 	if err == nil && n == len(p) {
+		d.passed()
 		return n, nil
 	}
 	if err != nil && err != syscall.EAGAIN {

@@ -232,6 +232,7 @@ func sysAccept(c *call, flags int) (int, syscall.Errno) {
 func acceptConn(d *description, s *socket) (endpoint, address, error) {
 	conn, from, err := s.accept()
 	if err != syscall.EAGAIN {
+		d.passed()
 		return conn, from, err
 	}
 	d.settle()

@@ -22,7 +22,7 @@ const MaxCall = 512
 var Leaf = [MaxCall]uint8{
 	// Served by the kind of descriptor.
 	unix.SYS_READ: LeafByFD, unix.SYS_WRITE: LeafByFD, unix.SYS_READV: LeafByFD, unix.SYS_WRITEV: LeafByFD, unix.SYS_CLOSE: LeafByFD,
-	unix.SYS_FCNTL: LeafByFD, unix.SYS_DUP: LeafByFD, unix.SYS_DUP2: LeafByFD, unix.SYS_DUP3: LeafByFD,
+	unix.SYS_FCNTL: LeafByFD, unix.SYS_DUP: LeafByFD,
 
 	// Threads, memory, signals, time, readiness.
 	unix.SYS_FUTEX: LeafTrap, unix.SYS_CLONE: LeafTrap, unix.SYS_MMAP: LeafByArgs, unix.SYS_MUNMAP: LeafTrap, unix.SYS_MPROTECT: LeafTrap,
@@ -49,7 +49,7 @@ var Leaf = [MaxCall]uint8{
 	unix.SYS_FDATASYNC: LeafDoor, unix.SYS_FTRUNCATE: LeafDoor, unix.SYS_FALLOCATE: LeafDoor, unix.SYS_FADVISE64: LeafDoor, unix.SYS_FLOCK: LeafDoor,
 	unix.SYS_GETDENTS64: LeafDoor, unix.SYS_FCHDIR: LeafDoor, unix.SYS_FCHMOD: LeafDoor, unix.SYS_FCHOWN: LeafDoor, unix.SYS_FSTATFS: LeafDoor,
 	unix.SYS_SYNC_FILE_RANGE: LeafDoor, unix.SYS_SENDFILE: LeafDoor, unix.SYS_SPLICE: LeafDoor, unix.SYS_TEE: LeafDoor, unix.SYS_VMSPLICE: LeafDoor,
-	unix.SYS_COPY_FILE_RANGE: LeafDoor, unix.SYS_CLOSE_RANGE: LeafDoor, unix.SYS_SYNCFS: LeafDoor,
+	unix.SYS_COPY_FILE_RANGE: LeafDoor, unix.SYS_CLOSE_RANGE: LeafDoor, unix.SYS_SYNCFS: LeafDoor, unix.SYS_DUP2: LeafDoor, unix.SYS_DUP3: LeafDoor,
 
 	// Files by path.
 	unix.SYS_OPEN: LeafDoor, unix.SYS_CREAT: LeafDoor, unix.SYS_OPENAT: LeafDoor, unix.SYS_STAT: LeafDoor, unix.SYS_LSTAT: LeafDoor,

@@ -21,7 +21,7 @@ const (
 	anonymous   = 0x20 // MAP_ANONYMOUS, in the fourth argument
 	remove      = 9    // MADV_REMOVE, the third argument
 
-	MaxFD = 1024
+	MaxFD = 8192
 
 	FDFree    = 0
 	FDConsole = 1

@@ -3,41 +3,71 @@
 
 package sched
 
-import (
-	"unsafe"
+import "github.com/hvgo/hvgo/runtime/ring0"
 
-	"github.com/hvgo/hvgo/runtime/ring0"
-)
+// Descriptors are numbers; what is behind one is a door file, whose other half
+// is in runtime/linux, the console, or an object of this package (event.go,
+// epoll.go), which several descriptors may share. All of it is guarded by the
+// kernel lock.
 
 // fdKind is the kind of each descriptor (ring0.FD…). The system call entry
 // reads it to find out who serves a call.
 var fdKind [ring0.MaxFD]uint8
 
-// file is what both leaves need to know of a descriptor. Door files have
-// their own half in runtime/linux.
+// file is what both leaves need to know of a descriptor.
 type file struct {
-	flags             uint32 // O_CLOEXEC, O_NONBLOCK
-	ready             uint32 // EPOLL… now
-	wanted            uint32 // epoll registration: events and EPOLLET, EPOLLONESHOT
-	epoll             int32  // the epoll descriptor it is registered with, -1 for none
-	user              uint64 // the registration's data
-	nextHot           int32  // in the epoll's list of ready files, -1 at its end
-	hot               bool   // in that list
-	sema              bool   // eventfd: EFD_SEMAPHORE
-	count             uint64 // eventfd: the counter
-	firstHot, lastHot int32  // epoll: the list
+	flags  uint32 // O_CLOEXEC, NoPoll; of the console O_NONBLOCK too
+	object int32  // of an eventfd or epoll
+	target        // of a door file
 }
 
 var files [ring0.MaxFD]file
+
+// target is what a registration with an epoll watches.
+type target struct {
+	ready uint32 // EPOLL… now
+	watch int32  // the first registration
+}
+
+// object is an eventfd or an epoll.
+type object struct {
+	refs  int32  // descriptors, and calls that wait
+	next  int32  // the next that is free
+	flags uint32 // O_NONBLOCK
+	kind  uint8
+	target
+
+	sema  bool   // eventfd: EFD_SEMAPHORE
+	count uint64 // eventfd: the counter
+
+	// Of an epoll only.
+	firstHot, lastHot int32  // registrations that are hot
+	waiting           int32  // threads
+	edges             uint32 // what tellParents has to tell
+	nextQueued        int32
+	queued            bool // in the queue of tellParents
+	level             int32
+}
+
+// Objects are numbered from 1; 0 is none.
+const maxObjects = ring0.MaxFD
+
+var (
+	objects     [maxObjects]object
+	freeObject  int32  // the first that was used and is free
+	usedObjects int32  // how many were ever used
+	lowestFD    uint64 // no descriptor below it is free
+	fdLimit     uint64 = ring0.MaxFD
+)
 
 //go:nosplit
 func fileAt(fd int32) *file { return &files[uint32(fd)%ring0.MaxFD] }
 
 //go:nosplit
+func objectAt(i int32) *object { return &objects[uint32(i-1)%maxObjects] }
+
+//go:nosplit
 func initFDs() {
-	for fd := int32(0); fd < ring0.MaxFD; fd++ {
-		*fileAt(fd) = file{epoll: -1, nextHot: -1, firstHot: -1, lastHot: -1}
-	}
 	fdKind[0], fdKind[1], fdKind[2] = ring0.FDConsole, ring0.FDConsole, ring0.FDConsole
 }
 
@@ -51,35 +81,122 @@ func Kind(fd uint64) uint8 {
 	return fdKind[fd%ring0.MaxFD]
 }
 
+// LimitFDs sets how many descriptors there can be (RLIMIT_NOFILE). Those that
+// are open stay so.
+//
+//go:nosplit
+func LimitFDs(n uint64) { fdLimit = min(n, ring0.MaxFD) }
+
 // AllocFD takes the lowest free descriptor from low on, or gives -EMFILE.
 //
 //go:nosplit
 func AllocFD(kind uint8, flags uint32, low uint64) int {
-	for fd := low; fd < ring0.MaxFD; fd++ {
-		if fdKind[fd%ring0.MaxFD] == ring0.FDFree {
-			fdKind[fd%ring0.MaxFD] = kind
-			*fileAt(int32(fd)) = file{flags: flags, epoll: -1, nextHot: -1, firstHot: -1, lastHot: -1}
-			return int(fd)
-		}
+	fd := max(low, lowestFD)
+	for fd < fdLimit && fdKind[fd%ring0.MaxFD] != ring0.FDFree {
+		fd++
 	}
-	return eMFile
+	if low <= lowestFD {
+		lowestFD = min(fd, ring0.MaxFD)
+	}
+	if fd >= fdLimit {
+		return eMFile
+	}
+	fdKind[fd%ring0.MaxFD] = kind
+	*fileAt(int32(fd)) = file{flags: flags}
+	return int(fd)
 }
 
-// FreeFD closes a descriptor on this side.
+// FreeFD closes a descriptor on this side. Linux keeps what is registered with
+// an epoll as long as a duplicate is open; here it ends with its descriptor.
 //
 //go:nosplit
 func FreeFD(fd int32) {
-	switch fdKind[uint32(fd)%ring0.MaxFD] {
-	case ring0.FDFree:
+	kind := Kind(uint64(uint32(fd)))
+	if kind == ring0.FDFree {
 		return
-	case ring0.FDEpoll:
-		forgetEpoll(fd)
 	}
-	unregister(fd)
+	f := fileAt(fd)
+	unregister(f.targetOf(kind), fd)
+	tellParents()
+	o := f.object
+	*f = file{}
 	fdKind[uint32(fd)%ring0.MaxFD] = ring0.FDFree
+	lowestFD = min(lowestFD, uint64(fd))
+	if o != 0 {
+		drop(o)
+	}
 }
 
-// Flags and SetFlags are a descriptor's O_CLOEXEC and O_NONBLOCK.
+// targetOf is what an epoll watches of a descriptor.
+//
+//go:nosplit
+func (f *file) targetOf(kind uint8) *target {
+	if kind == ring0.FDEvent || kind == ring0.FDEpoll {
+		return &objectAt(f.object).target
+	}
+	return &f.target
+}
+
+// newObject makes an object with a descriptor, or gives a negative errno.
+//
+//go:nosplit
+func newObject(kind uint8, flags uint32) (fd int, o *object) {
+	i := freeObject
+	if i == 0 && usedObjects == maxObjects {
+		return eMFile, nil
+	}
+	if fd = AllocFD(kind, flags&cloexec, 0); fd < 0 {
+		return fd, nil
+	}
+	if i != 0 {
+		freeObject = objectAt(i).next
+	} else {
+		usedObjects++
+		i = usedObjects
+	}
+	o = objectAt(i)
+	*o = object{refs: 1, kind: kind, flags: flags & nonblock}
+	fileAt(int32(fd)).object = i
+	return fd, o
+}
+
+// drop gives back one reference; the last one frees the object.
+//
+//go:nosplit
+func drop(i int32) {
+	o := objectAt(i)
+	if o.refs--; o.refs > 0 {
+		return
+	}
+	if o.kind == ring0.FDEpoll {
+		forgetEpoll(i)
+	}
+	*o = object{next: freeObject}
+	freeObject = i
+}
+
+// DupFD makes another descriptor, the lowest from low on, of the console or an
+// object.
+//
+//go:nosplit
+func DupFD(fd uint64, flags uint32, low uint64) int {
+	kind := Kind(fd)
+	if kind == ring0.FDFree {
+		return eBadF
+	}
+	if kind == ring0.FDDoor {
+		return eInval
+	}
+	o := fileAt(int32(fd)).object
+	dup := AllocFD(kind, flags&cloexec, low)
+	if dup >= 0 && o != 0 {
+		fileAt(int32(dup)).object = o
+		objectAt(o).refs++
+	}
+	return dup
+}
+
+// Flags and SetFlags are a descriptor's O_CLOEXEC and NoPoll.
 //
 //go:nosplit
 func Flags(fd uint64) uint32 { return fileAt(int32(fd)).flags }
@@ -87,97 +204,30 @@ func Flags(fd uint64) uint32 { return fileAt(int32(fd)).flags }
 //go:nosplit
 func SetFlags(fd uint64, flags uint32) { fileAt(int32(fd)).flags = flags }
 
-// nonblock is O_NONBLOCK.
-const nonblock = 0x800
-
-// NewEvent makes an eventfd.
+// Nonblock tells whether O_NONBLOCK is set, for all descriptors of the file;
+// SetNonblock changes it.
 //
 //go:nosplit
-func NewEvent(count uint64, flags uint32, semaphore bool) int {
-	fd := AllocFD(ring0.FDEvent, flags, 0)
-	if fd >= 0 {
-		f := fileAt(int32(fd))
-		f.count, f.sema = count, semaphore
-		f.ready = eventReady(f)
+func Nonblock(fd uint64) bool { return *statusOf(fd)&nonblock != 0 }
+
+//go:nosplit
+func SetNonblock(fd uint64, on bool) {
+	p := statusOf(fd)
+	if *p &^= nonblock; on {
+		*p |= nonblock
 	}
-	return fd
 }
 
 //go:nosplit
-func eventReady(f *file) uint32 {
-	ready := uint32(0)
-	if f.count > 0 {
-		ready |= epollIn
+func statusOf(fd uint64) *uint32 {
+	f := fileAt(int32(fd))
+	if f.object != 0 {
+		return &objectAt(f.object).flags
 	}
-	if f.count < 1<<64-2 {
-		ready |= epollOut
-	}
-	return ready
+	return &f.flags
 }
 
-// ReadEvent is read on an eventfd: 8 bytes to buf, or a negative errno.
-//
-//go:nosplit
-func ReadEvent(fd int32, buf uintptr, n uint64) int {
-	f := fileAt(fd)
-	if n < 8 {
-		return eInval
-	}
-	for f.count == 0 {
-		if f.flags&nonblock != 0 {
-			return eAgain
-		}
-		if Block(WaitEvent, uintptr(fd), 0) == Interrupted {
-			return eIntr
-		}
-		if Kind(uint64(fd)) != ring0.FDEvent {
-			return eBadF
-		}
-	}
-	value := f.count
-	if f.sema {
-		value = 1
-	}
-	if !ring0.CopyUser(buf, uintptr(unsafe.Pointer(&value)), 8) {
-		return eFault
-	}
-	f.count -= value
-	Notify(fd, eventReady(f))
-	return 8
-}
-
-// WriteEvent is write on an eventfd.
-//
-//go:nosplit
-func WriteEvent(fd int32, buf uintptr, n uint64) int {
-	var value uint64
-	if n < 8 {
-		return eInval
-	}
-	if !ring0.CopyUser(uintptr(unsafe.Pointer(&value)), buf, 8) {
-		return eFault
-	}
-	if value == 1<<64-1 {
-		return eInval
-	}
-	f := fileAt(fd)
-	if value > 1<<64-2-f.count {
-		return eAgain // a blocking writer that overflows 64 bits is not worth a wait queue
-	}
-	AddEvent(fd, value)
-	return 8
-}
-
-// AddEvent adds to an eventfd's counter: what an interrupt does to wake the
-// goroutine that reads it.
-//
-//go:nosplit
-func AddEvent(fd int32, value uint64) {
-	if Kind(uint64(uint32(fd))) != ring0.FDEvent {
-		return
-	}
-	f := fileAt(fd)
-	f.count += value
-	wakeWaiters(WaitEvent, uintptr(fd), 1)
-	Notify(fd, eventReady(f))
-}
+const (
+	nonblock = 0x800   // O_NONBLOCK
+	cloexec  = 0x80000 // O_CLOEXEC
+)

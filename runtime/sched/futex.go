@@ -21,6 +21,7 @@ const (
 	eNoEnt   = -2
 	eIntr    = -4
 	eTimeout = -110
+	eNoSpc   = -28
 	eLoop    = -40
 )
 

@@ -85,6 +85,11 @@ func plugHooks() {
 	linux.AllocFD = func(kind uint8, flags uint32, low int) int {
 		return Kernel(KernelAllocFD, uintptr(kind), uintptr(flags), uintptr(low))
 	}
+	linux.DupFD = func(fd int, flags uint32, low int) int {
+		return Kernel(KernelDupFD, uintptr(fd), uintptr(flags), uintptr(low))
+	}
+	linux.LimitFDs = func(n int) { Kernel(KernelLimitFDs, uintptr(n), 0, 0) }
+	linux.LevelTriggered = sched.LevelTriggered
 	linux.FreeFD = func(fd int) { Kernel(KernelFreeFD, uintptr(fd), 0, 0) }
 	linux.FDKind = func(fd int) (kind uint8, flags uint32, ok bool) {
 		if kind = sched.Kind(uint64(fd)); kind == ring0.FDFree {

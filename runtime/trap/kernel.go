@@ -33,6 +33,8 @@ const (
 	KernelPowerOff                 // exit status
 	KernelBalloon                  // pages, pages to keep free: physical address of frames for the host, plus their number; 0 for none
 	KernelDeflate                  // physical address, pages: frames from the host
+	KernelDupFD                    // fd, flags, lowest: sched.DupFD
+	KernelLimitFDs                 // number: sched.LimitFDs
 	KernelStore                    // *storeCall: files in memory
 
 	KernelProvoke = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
@@ -89,6 +91,10 @@ func kernelCall(f *ring0.Frame) int {
 		if !mem.GiveBalloon(uint64(a), uint64(b)) {
 			return eInval
 		}
+	case KernelDupFD:
+		return sched.DupFD(uint64(a), uint32(b), uint64(c))
+	case KernelLimitFDs:
+		sched.LimitFDs(uint64(a))
 	case KernelStore:
 		return storeCalled(a)
 	default:

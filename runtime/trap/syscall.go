@@ -127,7 +127,7 @@ func serveRare(f *ring0.Frame, a, b, c uintptr) int {
 		return 0 // there is no swap
 	case unix.SYS_PRCTL:
 		return eInval // Go asks for names of memory areas, and does without
-	case unix.SYS_CLOSE, unix.SYS_FCNTL, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_DUP, unix.SYS_DUP2, unix.SYS_DUP3,
+	case unix.SYS_CLOSE, unix.SYS_FCNTL, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_DUP,
 		unix.SYS_EPOLL_CREATE, unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EVENTFD, unix.SYS_EVENTFD2:
 		return serveDescriptor(f, uint64(a), b, c)
 	}
@@ -141,15 +141,17 @@ func serveDescriptor(f *ring0.Frame, fd uint64, b, c uintptr) int {
 	switch f.RAX {
 	case unix.SYS_EPOLL_CTL:
 		return sched.EpollCtl(fd, uint64(b), uint64(c), uintptr(f.R10))
-	case unix.SYS_EPOLL_CREATE, unix.SYS_EPOLL_CREATE1:
-		return sched.NewEpoll(uint32(fd) & unix.O_CLOEXEC)
+	case unix.SYS_EPOLL_CREATE:
+		if int32(fd) <= 0 {
+			return eInval
+		}
+		return sched.NewEpoll(0)
+	case unix.SYS_EPOLL_CREATE1:
+		return sched.NewEpoll(uint32(fd))
 	case unix.SYS_EVENTFD:
-		return sched.NewEvent(fd&0xffffffff, 0, false)
+		return sched.NewEvent(fd&0xffffffff, 0)
 	case unix.SYS_EVENTFD2:
-		return sched.NewEvent(fd&0xffffffff, uint32(b)&(unix.O_CLOEXEC|unix.O_NONBLOCK), b&unix.EFD_SEMAPHORE != 0)
-	}
-	if f.RAX == unix.SYS_DUP3 && (c&^unix.O_CLOEXEC != 0 || uint32(fd) == uint32(b)) {
-		return eInval // whether there is such a descriptor or not, as on Linux
+		return sched.NewEvent(fd&0xffffffff, uint32(b))
 	}
 	if sched.Kind(fd) == ring0.FDFree {
 		return eBadF
@@ -163,16 +165,13 @@ func serveDescriptor(f *ring0.Frame, fd uint64, b, c uintptr) int {
 	case unix.SYS_READV, unix.SYS_WRITEV:
 		return vector(f, fd, b, c)
 	case unix.SYS_DUP:
-		if sched.Kind(fd) == ring0.FDConsole {
-			return sched.AllocFD(ring0.FDConsole, 0, 0)
-		}
+		return sched.DupFD(fd, 0, 0)
 	}
 	return eInval
 }
 
 //go:nosplit
 func fcntl(fd uint64, cmd, arg uintptr) int {
-	const settable = unix.O_NONBLOCK
 	flags := sched.Flags(fd)
 	switch cmd {
 	case unix.F_GETFD:
@@ -181,18 +180,22 @@ func fcntl(fd uint64, cmd, arg uintptr) int {
 		sched.SetFlags(fd, flags&^unix.O_CLOEXEC|uint32(arg&1)*unix.O_CLOEXEC)
 		return 0
 	case unix.F_GETFL:
-		return int(flags&settable | unix.O_RDWR)
+		if sched.Nonblock(fd) {
+			return unix.O_NONBLOCK | unix.O_RDWR
+		}
+		return unix.O_RDWR
 	case unix.F_SETFL:
-		sched.SetFlags(fd, flags&^settable|uint32(arg)&settable)
+		sched.SetNonblock(fd, arg&unix.O_NONBLOCK != 0)
 		return 0
 	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC:
-		if sched.Kind(fd) == ring0.FDConsole {
-			flags = 0
-			if cmd == unix.F_DUPFD_CLOEXEC {
-				flags = unix.O_CLOEXEC
-			}
-			return sched.AllocFD(ring0.FDConsole, flags, uint64(arg))
+		if arg >= ring0.MaxFD {
+			return eInval
 		}
+		flags = 0
+		if cmd == unix.F_DUPFD_CLOEXEC {
+			flags = unix.O_CLOEXEC
+		}
+		return sched.DupFD(fd, flags, uint64(arg))
 	}
 	return eInval
 }
