@@ -10,6 +10,7 @@ IMAGE = bin/hello.vhdx
 DATA  = bin/data.img
 STEP  = @scripts/step
 MEMORY = 256
+STD_SHORT = sync sync/atomic context time io/fs os os/signal syscall internal/poll net net/netip runtime/debug
 CPUS = 1
 
 .PHONY: run qemu test build image packages vet lint gofmt unit vm-test witness fuzz bench-sys clean
@@ -26,7 +27,7 @@ $(DATA):
 	@scripts/data-disk $@
 
 ## test: everything, the tests that boot a VM included
-test: packages build gofmt vet lint unit image vm-test
+test: packages build gofmt vet lint unit image vm-test std-short
 
 ## packages: install the Debian packages that are missing, after naming them
 packages:
@@ -57,6 +58,14 @@ unit:
 ## vm-test: the tests that need KVM, in one start of the emulated machine where KVM has no Hyper-V
 vm-test: build
 	$(STEP) "VM tests" scripts/vm-tests $(IMAGE)
+
+## stdtest: the tests of Go's standard library inside guests; makes docs/STDTEST.md anew
+stdtest: packages build
+	scripts/stdtest
+
+## std-short: those of the packages that lean on the system most, without the long tests
+std-short: build
+	$(STEP) "tests of Go's standard library" scripts/stdtest -short $(STD_SHORT)
 
 ## witness: both sides against what nobody here wrote: Linux, QEMU, OVMF
 witness: packages build
