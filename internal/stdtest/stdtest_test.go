@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -60,7 +59,7 @@ func TestLists(t *testing.T) {
 				t.Errorf("files.txt:%d: %s: %v", n+1, words[0], err)
 			}
 		}
-		if _, err := os.Stat(filepath.Join(runtime.GOROOT(), filepath.FromSlash(words[1]))); err != nil {
+		if _, err := os.Stat(filepath.Join(build.Default.GOROOT, filepath.FromSlash(words[1]))); err != nil {
 			t.Errorf("files.txt:%d: %v", n+1, err)
 		}
 	}
