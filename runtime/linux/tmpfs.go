@@ -70,6 +70,9 @@ func (t *tmpData) resize(size int64) {
 // pageBatch is how many pages are looked up at once.
 const pageBatch = 16
 
+// batches are kept: an array that goes to Store would be a new one in the heap each time.
+var batches = sync.Pool{New: func() any { return new([pageBatch]*Page) }}
+
 // tmpFile is an open file of the root file system.
 type tmpFile struct{ node *inode }
 
@@ -81,7 +84,9 @@ func (f *tmpFile) ReadAt(b []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	b = b[:min(int64(len(b)), t.size-off)]
-	var pages [pageBatch]*Page
+	pages := batches.Get().(*[pageBatch]*Page)
+	defer batches.Put(pages)
+	clear(pages[:])
 	for n := 0; n < len(b); {
 		at := off + int64(n)
 		first := at / tmpPage
@@ -121,7 +126,8 @@ func (f *tmpFile) writeLocked(b []byte, off int64) (int, error) {
 		return 0, syscall.ENOSPC
 	}
 	n := 0
-	var pages [pageBatch]*Page
+	pages := batches.Get().(*[pageBatch]*Page)
+	defer batches.Put(pages)
 	for n < len(b) {
 		at := off + int64(n)
 		first := at / tmpPage

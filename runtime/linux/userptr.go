@@ -75,6 +75,9 @@ func (r ref) pathString() (string, syscall.Errno) {
 			return "", e
 		}
 		if i := bytes.IndexByte(piece[:n], 0); i >= 0 {
+			if path == nil { // most are short
+				return string(piece[:i]), 0
+			}
 			return string(append(path, piece[:i]...)), 0
 		}
 		path = append(path, piece[:n]...)
