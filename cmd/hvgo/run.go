@@ -95,6 +95,7 @@ The exit status is the guest program's own, if it has ended by itself. Otherwise
 	o.qemu.addFlags(f)
 	o.balloon.addFlags(f)
 	o.host.addFlags(f)
+	o.stats.addFlags(f)
 	cmd.MarkFlagsMutuallyExclusive("nested", "native")
 	return cmd
 }
@@ -116,6 +117,7 @@ type runOptions struct {
 	host    hostOptions
 	qemu    qemuOptions
 	balloon balloonOptions
+	stats   statsOptions
 }
 
 // runPlan is what the flags mean, after all checks.
@@ -130,6 +132,7 @@ type runPlan struct {
 	mask      hyperv.Mask
 	host      *hostPlan
 	balloon   *balloonPlan
+	stats     statsOptions
 	record    string // whole path, or nothing
 	recordNew bool   // the file was not there before
 	noNetwork bool
@@ -171,7 +174,7 @@ func (o *runOptions) notHere() error {
 
 // plan checks the flags, and opens and locks the disks.
 func (o *runOptions) plan() (*runPlan, error) {
-	p := &runPlan{cpus: o.cpus, noNetwork: o.noNetwork, noDisk: o.noDisk, verbose: o.verbose, crashToo: o.crashToo || o.console != "-"}
+	p := &runPlan{cpus: o.cpus, stats: o.stats, noNetwork: o.noNetwork, noDisk: o.noDisk, verbose: o.verbose, crashToo: o.crashToo || o.console != "-"}
 	var err error
 	if p.memory, err = parseSize(o.memory); err != nil {
 		return nil, fmt.Errorf("--memory: %w", err)
@@ -431,6 +434,7 @@ func (p *runPlan) args() []string {
 	args = append(args, p.kernel.args()...)
 	args = append(args, p.balloon.args()...)
 	args = append(args, p.host.args()...)
+	args = append(args, p.stats.args()...)
 	if p.append != "" {
 		args = append(args, "--append="+p.append)
 	}

@@ -51,6 +51,7 @@ func (p *runPlan) runNative(ctx context.Context, console io.Writer) (err error) 
 	go p.balloon.take(ctx)
 	exit, err := g.Run(ctx)
 	say(fmt.Sprintf("the guest ran for %.1f s; %s", time.Since(start).Seconds(), g.Figures()))
+	p.stats.say(g.Counters)
 	if err != nil {
 		return err
 	}
