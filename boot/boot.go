@@ -21,6 +21,7 @@ import (
 	"github.com/hvgo/hvgo/netstack"
 	"github.com/hvgo/hvgo/runtime/linux"
 	"github.com/hvgo/hvgo/runtime/mem"
+	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/sched"
 	"github.com/hvgo/hvgo/runtime/trap"
 )
@@ -37,13 +38,14 @@ func Start() {
 	if !trap.Booted {
 		return
 	}
-	say("Hyper-V %d.%d.%d, %d MiB, processors: %d (1 used), clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
-		mib(Machine.MemoryBytes), Machine.Processors, hv.TimeSource(), hv.TimerMode())
+	say("Hyper-V %d.%d.%d, %d MiB, processors: %d, clock: %s, timer: %s", hv.Host.Version>>16, hv.Host.Version&0xffff, hv.Host.Build,
+		mib(Machine.MemoryBytes), ring0.NumCPUs(), hv.TimeSource(), hv.TimerMode())
+	sayLost()
 	linux.Uptime = func() time.Duration { return time.Duration(hv.Now()) }
 	linux.Threads = func() int { return int(sched.Alive()) }
 	linux.CPUTime = func() (user, system time.Duration, maxRSS uint64) {
 		// Program and kernel are one: all that is not idle counts as the program's.
-		busy := uint64(hv.Now()-Machine.Started) - sched.IdleNS
+		busy := (hv.Now()-Machine.Started)*int64(ring0.NumCPUs()) - sched.IdleTime()
 		return time.Duration(busy), 0, mem.Resident() * mem.PageSize
 	}
 	linux.Raise = func(sig int) { trap.Kernel(trap.KernelSignal, uintptr(sig), 0, 0) }

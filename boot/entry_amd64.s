@@ -79,6 +79,28 @@ TEXT ·enter(SB),NOSPLIT|NOFRAME,$0
 	CALL ·start(SB)
 	INT $3 // start does not return
 
+// processor is where another processor comes from package realmode, in 64-bit mode. On
+// its stack lie the arguments of runProcessor.
+TEXT ·processor(SB),NOSPLIT|NOFRAME,$0
+	LEAQ ·bootTLS(SB), BX
+	LEAQ ·bootG(SB), R14
+	ADDQ $8, BX
+	MOVQ BX, AX
+	MOVQ BX, DX
+	SHRQ $32, DX
+	MOVL $0xc0000100, CX // FS base
+	WRMSR
+	XORPS X15, X15
+	CLD
+	CALL ·runProcessor(SB)
+	INT $3 // it does not return
+
+// func processorEntry() uintptr
+TEXT ·processorEntry(SB),NOSPLIT,$0-8
+	LEAQ ·processor(SB), AX
+	MOVQ AX, ret+0(FP)
+	RET
+
 // func textAddress() uintptr
 //
 // The first byte of the program's text, wherever the firmware loaded it.

@@ -58,10 +58,11 @@ type descriptor struct {
 // Machine is what the firmware said of the machine. It stays true for its
 // whole life.
 var Machine struct {
-	RSDP, SMBIOS uint64 // physical addresses, 0 where there is none
-	SeedSources  uint32 // bits: 1 firmware, 2 RDSEED, 4 RDRAND
-	MemoryBytes  uint64 // all RAM, also what the firmware keeps
-	Processors   uint32 // that are enabled; hvgo uses one. 0 if unknown
+	RSDP, SMBIOS uint64                // physical addresses, 0 where there is none
+	SeedSources  uint32                // bits: 1 firmware, 2 RDSEED, 4 RDRAND
+	MemoryBytes  uint64                // all RAM, also what the firmware keeps
+	Processors   uint32                // that are enabled; 0 if unknown
+	APICs        [ring0.MaxCPUs]uint32 // ids of their local APICs
 	LoadAddress  uintptr
 	Started      int64 // reference time of the guest's start, in ns
 }

@@ -8,14 +8,6 @@ import (
 	"github.com/hvgo/hvgo/runtime/efi"
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
-	"github.com/hvgo/hvgo/runtime/sched"
-)
-
-// The runtime's stacks, each between unmapped pages: see stackFor.
-const (
-	stacksBase  = 0xffff_c800_0000_0000
-	stackBytes  = 16 << 10
-	stackStride = 64 << 10
 )
 
 // lowest is the end of the memory that is left to processors starting up.
@@ -134,15 +126,6 @@ func mapRest() bool {
 	}
 	_, errno := mem.Mmap(from, to-from, mem.ProtRead|mem.ProtWrite, mem.MapPrivate|mem.MapAnonymous|mem.MapFixedNoReplace)
 	return errno == 0
-}
-
-// stackFor maps stack i of the runtime and gives its upper end.
-func stackFor(i uintptr) uintptr {
-	base := stacksBase + i*stackStride + mem.PageSize
-	if !sched.MapStack(base, stackBytes) {
-		return 0
-	}
-	return base + stackBytes
 }
 
 // firmwareTables makes page tables for ResetSystem: memory below 4 GiB (and

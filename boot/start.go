@@ -61,12 +61,14 @@ func start(by, a, b uintptr) {
 	ring0.Cli()
 	fail(ownTables(reset, reach))
 
-	fault, fatal, idle := stackFor(0), stackFor(1), stackFor(2)
-	if fault == 0 || fatal == 0 || idle == 0 {
+	stacks, ok := prepare(&cpu0, 0)
+	if !ok {
 		fail("no memory for the runtime's stacks")
 	}
-	cpu0.Setup(fault, fatal)
+	cpu0.Setup(stacks.fault, stacks.fatal)
 	fail(hv.Init())
+	cpu0.Enter()
+	cpu0.State = ring0.CPUOn
 	if wall != 0 {
 		hv.SetRealtime(wall)
 	}
@@ -74,11 +76,12 @@ func start(by, a, b uintptr) {
 	Machine.LoadAddress = imageBase()
 	Machine.Started = hv.Now()
 	trap.Booted = true
-	startProgram(idle)
+	startOthers()
+	startProgram()
 }
 
 // startProgram makes the program's first thread and runs it.
-func startProgram(idle uintptr) {
+func startProgram() {
 	if !mapRest() {
 		fail("no memory for the program's data")
 	}
@@ -96,10 +99,10 @@ func startProgram(idle uintptr) {
 		RIP: uint64(goEntry()), RSP: uint64(sp),
 		CS: ring0.SelCode, SS: ring0.SelData, RFLAGS: ring0.UserFlags, Vector: ring0.VecResume,
 	}
-	if !sched.Init(&frame, idle) {
+	if !sched.Init(&frame, bootFS()) {
 		fail("no memory for the first thread")
 	}
-	sched.Start()
+	sched.RunIdle()
 }
 
 // refuse ends a machine that hvgo cannot run on, and says why on COM1 and on the

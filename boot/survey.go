@@ -16,12 +16,12 @@ import (
 func survey() {
 	Machine.MemoryBytes = totalRAM()
 	if acpi.Host.N == 0 {
-		Machine.Processors = madt.Processors(Machine.RSDP, ramRanges())
+		Machine.Processors = madt.Processors(Machine.RSDP, ramRanges(), Machine.APICs[:])
 		return
 	}
 	for i := range acpi.Host.N { // these were found already, wherever they lie
 		if t := &acpi.Host.Tables[i]; t.Signature == madt.Signature {
-			Machine.Processors = madt.Enabled(uintptr(t.Address), uintptr(t.Size))
+			Machine.Processors = madt.Enabled(uintptr(t.Address), uintptr(t.Size), Machine.APICs[:])
 		}
 	}
 }

@@ -19,6 +19,7 @@ type Info struct {
 	Privileges      uint32 // leaf 3 EBX: hypercalls; some hosts leave it zero though all work
 	Misc            uint32 // leaf 3 EDX: tlfs.Feature…
 	Recommendations uint32 // leaf 4 EAX
+	Spins           uint32 // leaf 4 EBX: how often to look at a lock until the host is told
 }
 
 // Detect reads the hypervisor's CPUID leaves.
@@ -39,7 +40,7 @@ func Detect(i *Info) {
 	}
 	i.Build, i.Version, _, _ = ring0.Cpuid(tlfs.LeafVersion, 0)
 	i.Features, i.Privileges, _, i.Misc = ring0.Cpuid(tlfs.LeafFeatures, 0)
-	i.Recommendations, _, _, _ = ring0.Cpuid(tlfs.LeafRecommendations, 0)
+	i.Recommendations, i.Spins, _, _ = ring0.Cpuid(tlfs.LeafRecommendations, 0)
 }
 
 // Missing names the first thing that hvgo needs and this hypervisor lacks, or

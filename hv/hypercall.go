@@ -17,10 +17,6 @@ const HypercallVA = 0xffff_d000_0000_0000
 // else uses ('H'), version 1.
 const guestOSID = tlfs.GuestOSIDOpenSource | 'H'<<56 | 1<<32
 
-// inputPA is the page that holds the input of slow hypercalls. Guarded by the
-// kernel lock.
-var inputPA uint64
-
 func callPage(page, control, input, output uintptr) uint64
 
 // initHypercall names the guest and enables the hypercall page (TLFS 3.13).
@@ -28,18 +24,28 @@ func callPage(page, control, input, output uintptr) uint64
 //go:nosplit
 func initHypercall() bool {
 	page := mem.AllocFrame()
-	inputPA = mem.AllocFrame()
-	if page == 0 || inputPA == 0 {
+	if page == 0 {
 		return false
 	}
 	clearPage(page)
-	clearPage(inputPA)
 	ring0.Wrmsr(tlfs.MSRGuestOSID, guestOSID)
 	ring0.Wrmsr(tlfs.MSRHypercall, page|tlfs.OverlayEnable)
 	if ring0.Rdmsr(tlfs.MSRHypercall)&tlfs.OverlayEnable == 0 {
 		return false
 	}
 	return mem.Map(HypercallVA, page, 0)
+}
+
+// initInput takes the page for this processor's slow hypercalls.
+//
+//go:nosplit
+func initInput() bool {
+	l := mine()
+	if l.inputPA = mem.AllocFrame(); l.inputPA == 0 {
+		return false
+	}
+	clearPage(l.inputPA)
+	return true
 }
 
 // PostMessage posts n bytes at payload (at most 240) as a VMBus message to a
@@ -50,6 +56,7 @@ func PostMessage(connection uint32, payload, n uintptr) tlfs.Status {
 	if n > tlfs.MessagePayloadSize {
 		return tlfs.StatusInvalidParameter
 	}
+	inputPA := mine().inputPA
 	in := mem.Phys(inputPA)
 	head := (*[4]uint32)(ring0.Pointer(in))
 	head[0], head[1], head[2], head[3] = connection, 0, tlfs.MessageTypeVMBus, uint32(n)

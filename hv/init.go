@@ -5,21 +5,35 @@ package hv
 
 import (
 	"github.com/hvgo/hvgo/internal/wire/tlfs"
+	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
 )
 
-// Init takes the hypervisor's interfaces into use, after mem works and before
-// interrupts are unmasked. Detect has filled Host, and nothing is Missing. It
-// gives what failed, or "".
+// Init takes the hypervisor's interfaces into use on the first processor, after mem
+// works and before interrupts are unmasked. Detect has filled Host, and nothing is
+// Missing. It gives what failed, or "".
 //
 //go:nosplit
 func Init() string {
-	initAPIC()
 	if !initHypercall() {
 		return "the hypercall page could not be enabled"
 	}
 	initRefTime()
-	if !initSynIC() {
+	initSpin()
+	mem.FlushOthers = flushOthers
+	return InitProcessor()
+}
+
+// InitProcessor takes into use what each processor has of its own. It gives what
+// failed, or "".
+//
+//go:nosplit
+func InitProcessor() string {
+	initAPIC()
+	if has(tlfs.AccessVpIndex) {
+		ring0.This().VP = uint32(ring0.Rdmsr(tlfs.MSRVpIndex))
+	}
+	if !initInput() || !initSynIC() {
 		return "no memory for the SynIC's pages"
 	}
 	initTimer()
@@ -42,7 +56,7 @@ func Crash(p0, p1, p2, text, bytes uint64) {
 	ring0.Wrmsr(tlfs.MSRCrashCtl, tlfs.CrashNotify|tlfs.CrashMessage)
 }
 
-// Shutdown turns SynIC and timer off, so that whoever runs next (firmware)
+// Shutdown turns this processor's SynIC and timer off, so that whoever runs next (firmware)
 // finds the machine as it was.
 //
 //go:nosplit

@@ -12,10 +12,7 @@ import (
 // sends a message to sintTimer.
 var directTimer bool
 
-// armed is the reference time timer 0 is set to, in ns; 0 when it is off.
-var armed int64
-
-// initTimer makes timer 0 one-shot, and enabled by a write of its count
+// initTimer makes this processor's timer 0 one-shot, and enabled by a write of its count
 // (TLFS 12.5): arming is one MSR write.
 //
 //go:nosplit
@@ -41,16 +38,17 @@ func TimerMode() string {
 	return "SINT messages"
 }
 
-// Arm makes a timer interrupt come at the reference time when (ns) or soon
-// after. An earlier one that is still to come stands: one write costs an exit,
+// Arm makes a timer interrupt come to this processor at the reference time when (ns)
+// or soon after. An earlier one that is still to come stands: one write costs an exit,
 // an early interrupt only now and then does. Trap context.
 //
 //go:nosplit
 func Arm(when int64) {
-	if armed != 0 && armed <= when {
+	l := mine()
+	if l.armed != 0 && l.armed <= when {
 		return
 	}
-	armed = when
+	l.armed = when
 	if when < 0 {
 		when = 0
 	}
@@ -62,7 +60,7 @@ func Arm(when int64) {
 //
 //go:nosplit
 func TimerFired() {
-	armed = 0
+	mine().armed = 0
 	if !directTimer {
 		TakeMessage(sintTimer, 0)
 	}

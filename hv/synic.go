@@ -14,10 +14,8 @@ import (
 // sintTimer is the SINT of timer messages, where timers have no direct mode.
 const sintTimer = 4
 
-// simp and siefp are the addresses of the message and event flag pages.
-var simp, siefp uintptr
-
-// initSynIC enables message and event pages and VMBus's SINT (TLFS 11.8). Both
+// initSynIC enables this processor's message and event pages and VMBus's SINT (TLFS
+// 11.8). Both
 // pages are zeroed first: a host may take what lies there for a message that
 // waits to be read.
 //
@@ -29,7 +27,8 @@ func initSynIC() bool {
 	}
 	clearPage(messages)
 	clearPage(events)
-	simp, siefp = mem.Phys(messages), mem.Phys(events)
+	l := mine()
+	l.simp, l.siefp = mem.Phys(messages), mem.Phys(events)
 	ring0.Wrmsr(tlfs.MSRSIMP, messages|tlfs.OverlayEnable)
 	ring0.Wrmsr(tlfs.MSRSIEFP, events|tlfs.OverlayEnable)
 	ring0.Wrmsr(tlfs.MSRSINT0+tlfs.SINTVMBus, VecVMBus)
@@ -37,20 +36,21 @@ func initSynIC() bool {
 	return true
 }
 
-// MessageWaits tells whether the host has put a message into a SINT's slot.
+// MessageWaits tells whether the host has put a message into a slot of this processor's.
 //
 //go:nosplit
 func MessageWaits(sint uintptr) bool {
-	return atomic.LoadUint32((*uint32)(ring0.Pointer(simp+sint*tlfs.MessageSize))) != tlfs.MessageTypeNone
+	return atomic.LoadUint32((*uint32)(ring0.Pointer(mine().simp+sint*tlfs.MessageSize))) != tlfs.MessageTypeNone
 }
 
-// TakeMessage copies a SINT's message to dst (240 bytes) and frees the slot.
+// TakeMessage copies the message in a slot of this processor's to dst (240 bytes) and
+// frees the slot.
 // It gives the message's type, 0 when there is none, and the payload's size.
 // Trap context.
 //
 //go:nosplit
 func TakeMessage(sint, dst uintptr) (messageType uint32, n uintptr) {
-	slot := simp + sint*tlfs.MessageSize
+	slot := mine().simp + sint*tlfs.MessageSize
 	typ := (*uint32)(ring0.Pointer(slot + tlfs.MessageTypeOffset))
 	if messageType = atomic.LoadUint32(typ); messageType == tlfs.MessageTypeNone {
 		return 0, 0
@@ -72,12 +72,12 @@ func TakeMessage(sint, dst uintptr) (messageType uint32, n uintptr) {
 	return messageType, n
 }
 
-// TakeFlags takes and clears word i (of 32) of VMBus's event flags: bit b is
+// TakeFlags takes and clears word i (of 32) of this processor's VMBus event flags: bit b is
 // flag 64*i+b. Trap context.
 //
 //go:nosplit
 func TakeFlags(i uintptr) uint64 {
-	word := (*uint64)(ring0.Pointer(siefp + tlfs.SINTVMBus*tlfs.EventFlagsSize + 8*(i&31)))
+	word := (*uint64)(ring0.Pointer(mine().siefp + tlfs.SINTVMBus*tlfs.EventFlagsSize + 8*(i&31)))
 	if atomic.LoadUint64(word) == 0 {
 		return 0
 	}

@@ -87,6 +87,8 @@ func Trap() Rules {
 			module + "hv.callPage":               nil, // the hypercall page
 			module + "runtime/ring0.trapSyscall": nil, // back behind the SYSCALL
 			module + "runtime/efi.call":          nil, // the firmware's ResetSystem
+			module + "runtime/mem.settle":        {module + "hv.flushOthers"},
+			module + "runtime/ring0.Relax":       {module + "hv.longSpin"},
 		},
 		Privileged: []string{module + "runtime/ring0", module + "runtime/efi", module + "hv", module + "boot"},
 	}
@@ -119,7 +121,7 @@ func Crash() Rules {
 func Boot() Rules {
 	return Rules{
 		Context:  "boot",
-		Roots:    []string{module + "boot.entry", module + "boot.entryLinux", module + "boot.entryPVH"},
+		Roots:    []string{module + "boot.entry", module + "boot.entryLinux", module + "boot.entryPVH", module + "boot.processor"},
 		Packages: []string{module + "boot", module + "runtime/...", module + "hv", module + "internal/wire/..."},
 		Leaves: append([]string{"runtime.morestack*", "runtime.panic*", "runtime.gcWriteBarrier*",
 			"runtime.decoderune"}, leaves...),
@@ -128,6 +130,8 @@ func Boot() Rules {
 			module + "hv.callPage":               nil, // the hypercall page
 			module + "runtime/ring0.trapSyscall": nil, // back behind the SYSCALL
 			module + "runtime/efi.call":          nil, // the firmware
+			module + "runtime/mem.settle":        {module + "hv.flushOthers"},
+			module + "runtime/ring0.Relax":       {module + "hv.longSpin"},
 			// These take the functions that they call in code that boot
 			// reaches, so they are followed as addresses.
 			module + "boot.refuse":    nil,

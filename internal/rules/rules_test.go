@@ -90,8 +90,8 @@ var importRules = []importRule{
 	// The layers of trap context, from below. What they call is checked by
 	// internal/imagecheck; golang.org/x/sys/unix is for numbers.
 	{
-		packages: []string{"runtime/ring0", "runtime/vdso"},
-		only:     []string{"unsafe"},
+		packages: []string{"runtime/realmode", "runtime/ring0", "runtime/vdso"},
+		only:     []string{"sync/atomic", "unsafe"},
 		why:      "the lowest layer",
 	},
 	{

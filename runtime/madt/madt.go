@@ -1,7 +1,7 @@
 // Copyright 2026 The hvgo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package madt counts a machine's processors in its ACPI tables, where they lie in
+// Package madt finds a machine's processors in its ACPI tables, where they lie in
 // memory: before there is a Go runtime, so that nothing here allocates.
 //
 //	RSDP -> XSDT -> MADT: [type|length|...] [type|length|...] ...
@@ -27,8 +27,8 @@ const (
 	rsdpXSDT      = 24
 	sdtLength     = 4
 	madtFirst     = 44
-	madtAPIC      = 0 // processor local APIC: 8 bytes, flags at 4
-	madtX2APIC    = 9 // processor local x2APIC: 16 bytes, flags at 8
+	madtAPIC      = 0 // processor local APIC: 8 bytes, id at 3, flags at 4
+	madtX2APIC    = 9 // processor local x2APIC: 16 bytes, id at 4, flags at 8
 	madtIsEnabled = 1
 )
 
@@ -48,9 +48,9 @@ func (r ram) has(pa, n uintptr) bool {
 	return false
 }
 
-// Processors counts the enabled local APICs of the MADT that the RSDP leads to; 0
-// when there is none. Addresses are physical, and mapped one to one.
-func Processors(rsdp uint64, memory []Range) uint32 {
+// Processors is [Enabled] of the MADT that the RSDP leads to. Addresses are physical, and
+// mapped one to one.
+func Processors(rsdp uint64, memory []Range, ids []uint32) uint32 {
 	r, at := ram(memory), uintptr(rsdp)
 	if at == 0 || !r.has(at, rsdpLength) || word(at) != sigRSDP {
 		return 0
@@ -60,7 +60,7 @@ func Processors(rsdp uint64, memory []Range) uint32 {
 	for i := uintptr(sdtHeader); i+8 <= n && i < sdtHeader+8*maxTables; i += 8 {
 		madt := word(xsdt + i)
 		if length := r.table(madt, Signature); length != 0 {
-			return Enabled(madt, length)
+			return Enabled(madt, length, ids)
 		}
 	}
 	return 0
@@ -78,18 +78,26 @@ func (r ram) table(pa uintptr, signature uint32) uintptr {
 	return n
 }
 
-// Enabled counts the enabled local APICs of the MADT of that many bytes.
-func Enabled(madt, length uintptr) (count uint32) {
+// Enabled counts the enabled local APICs of the MADT of that many bytes, and stores their
+// ids as far as there is room.
+func Enabled(madt, length uintptr, ids []uint32) (count uint32) {
 	for at := uintptr(madtFirst); at+2 <= length; {
 		kind, n := octet(madt+at), uintptr(octet(madt+at+1))
 		if n < 2 || at+n > length {
 			return count
 		}
+		id, flags := uint32(0), uint32(0)
 		switch {
 		case kind == madtAPIC && n >= 8:
-			count += half(madt+at+4) & madtIsEnabled
+			id, flags = uint32(octet(madt+at+3)), half(madt+at+4)
 		case kind == madtX2APIC && n >= 16:
-			count += half(madt+at+8) & madtIsEnabled
+			id, flags = half(madt+at+4), half(madt+at+8)
+		}
+		if flags&madtIsEnabled != 0 {
+			if int(count) < len(ids) {
+				ids[count] = id
+			}
+			count++
 		}
 		at += n
 	}

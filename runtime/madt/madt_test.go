@@ -5,6 +5,7 @@ package madt
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -56,30 +57,37 @@ func writeACPI(b []byte, pa uint64, entries ...[]byte) {
 	le.PutUint32(b[madt+sdtLength:], uint32(n))
 }
 
-func localAPIC(flags byte) []byte { return []byte{madtAPIC, 8, 0, 0, flags, 0, 0, 0} }
+func localAPIC(flags byte) []byte { return []byte{madtAPIC, 8, 0, 5, flags, 0, 0, 0} }
 
 func TestProcessors(t *testing.T) {
 	b, pa := tableMemory(t)
 	ioAPIC := []byte{1, 12, 0, 0, 0, 0, 0xC0, 0xFE, 0, 0, 0, 0}
-	x2 := []byte{madtX2APIC, 16, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}
+	x2 := []byte{madtX2APIC, 16, 0, 0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}
 	for _, tt := range []struct {
 		name    string
 		entries [][]byte
-		want    uint32
+		want    []uint32
 	}{
-		{"none", nil, 0},
-		{"one", [][]byte{localAPIC(1), ioAPIC}, 1},
-		{"two of four", [][]byte{localAPIC(1), ioAPIC, localAPIC(0), localAPIC(2), localAPIC(3)}, 2},
-		{"x2APIC", [][]byte{localAPIC(1), x2}, 2},
-		{"no length", [][]byte{localAPIC(1), {7, 0}, localAPIC(1)}, 1},
-		{"too long", [][]byte{localAPIC(1), {madtAPIC, 200, 0, 0, 1, 0, 0, 0}}, 1},
-		{"too short", [][]byte{{madtAPIC, 4, 1, 1}, localAPIC(1)}, 1},
-		{"half an entry", [][]byte{localAPIC(1), {madtAPIC}}, 1},
+		{"none", nil, nil},
+		{"one", [][]byte{localAPIC(1), ioAPIC}, []uint32{5}},
+		{"two of four", [][]byte{localAPIC(1), ioAPIC, localAPIC(0), localAPIC(2), localAPIC(3)}, []uint32{5, 5}},
+		{"x2APIC", [][]byte{localAPIC(1), x2}, []uint32{5, 0x107}},
+		{"no length", [][]byte{localAPIC(1), {7, 0}, localAPIC(1)}, []uint32{5}},
+		{"too long", [][]byte{localAPIC(1), {madtAPIC, 200, 0, 0, 1, 0, 0, 0}}, []uint32{5}},
+		{"too short", [][]byte{{madtAPIC, 4, 1, 1}, localAPIC(1)}, []uint32{5}},
+		{"half an entry", [][]byte{localAPIC(1), {madtAPIC}}, []uint32{5}},
 	} {
 		writeACPI(b, pa, tt.entries...)
-		if got := Processors(pa, only(pa, tablesSize)); got != tt.want {
-			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		var ids [4]uint32
+		got := Processors(pa, only(pa, tablesSize), ids[:])
+		if int(got) != len(tt.want) || !slices.Equal(ids[:got], tt.want) {
+			t.Errorf("%s: %d %x, want %x", tt.name, got, ids, tt.want)
 		}
+	}
+	writeACPI(b, pa, localAPIC(1), localAPIC(1), localAPIC(1))
+	ids := []uint32{9, 9}
+	if got := Processors(pa, only(pa, tablesSize), ids[:1]); got != 3 || ids[0] != 5 || ids[1] != 9 {
+		t.Errorf("%d, no room: %d", got, ids)
 	}
 }
 
@@ -102,11 +110,11 @@ func TestProcessorsHostile(t *testing.T) {
 	} {
 		writeACPI(b, pa, localAPIC(1))
 		spoil()
-		if got := Processors(pa, only(pa, tablesSize)); got != 0 {
+		if got := Processors(pa, only(pa, tablesSize), nil); got != 0 {
 			t.Errorf("%s: %d", name, got)
 		}
 	}
-	if Processors(0, only(pa, tablesSize)) != 0 {
+	if Processors(0, only(pa, tablesSize), nil) != 0 {
 		t.Error("no RSDP, but processors")
 	}
 }
@@ -125,7 +133,7 @@ func FuzzProcessors(f *testing.F) {
 		for i := xsdt + sdtHeader; i < tablesSize-8 && i < xsdt+sdtHeader+64; i += 8 {
 			le.PutUint64(b[i:], le.Uint64(b[i:])+pa)
 		}
-		if n := Processors(pa, only(pa, tablesSize)); n > tablesSize/8 {
+		if n := Processors(pa, only(pa, tablesSize), nil); n > tablesSize/8 {
 			t.Errorf("%d processors", n)
 		}
 	})

@@ -37,14 +37,10 @@ const adviceMask = 1<<adviceNormal | 1<<adviceRandom | 1<<adviceSequential | 1<<
 	1<<adviceWipeOnFork | 1<<adviceKeepOnFork | 1<<adviceCold | 1<<advicePageOut |
 	1<<advicePopulateRead | 1<<advicePopulateWrite | 1<<adviceDontNeedLock | 1<<adviceCollapse
 
-// Madvise is madvise(2). MADV_DONTNEED and MADV_FREE free the frames of private
-// memory at once; a later read sees zero. MADV_REMOVE does so for shared memory.
-// MADV_POPULATE_* fill. MADV_COLLAPSE is refused with EINVAL, as Linux does where
-// no huge page can be made. All other advice is accepted and changes nothing:
-// there is no swap, no fork and no huge page.
+// madvise is Madvise, with the lock held.
 //
 //go:nosplit
-func Madvise(addr, length uintptr, advice int32) (errno uintptr) {
+func madvise(addr, length uintptr, advice int32) (errno uintptr) {
 	if advice < 0 || advice > 31 || adviceMask>>uint(advice&31)&1 == 0 || addr&pageMask != 0 {
 		return EINVAL
 	}
@@ -123,11 +119,10 @@ func advisePopulate(start, end uintptr, write bool) (errno uintptr) {
 	return 0
 }
 
-// Mincore is mincore(2): it writes one byte for each page to vec, 1 when the
-// page has a frame.
+// mincore is Mincore, with the lock held.
 //
 //go:nosplit
-func Mincore(addr, length, vec uintptr) (errno uintptr) {
+func mincore(addr, length, vec uintptr) (errno uintptr) {
 	if addr&pageMask != 0 {
 		return EINVAL
 	}
@@ -136,7 +131,7 @@ func Mincore(addr, length, vec uintptr) (errno uintptr) {
 		return ENOMEM
 	}
 	end = pageAlign(end)
-	if !Prepare(vec, (end-addr)>>PageShift, true) {
+	if !prepare(vec, (end-addr)>>PageShift, true) {
 		return EFAULT
 	}
 	for ; addr < end; addr += PageSize {
@@ -153,7 +148,7 @@ func Mincore(addr, length, vec uintptr) (errno uintptr) {
 		if f := fileAt(at(i).file); f != nil && f.pages.get(at(i).indexOf(addr)) != 0 {
 			resident = 1
 		}
-		pa, _, _ := Walk(vec) // not vec itself: never a fault in here
+		pa, _, _ := walk(vec) // not vec itself: never a fault in here
 		storeByte(Phys(pa), resident)
 		vec++
 	}

@@ -46,7 +46,7 @@ const areaReadOnly = 1
 const areaSize = unsafe.Sizeof(area{})
 
 // space is the program's address space: the areas, sorted and disjoint, in a
-// table of contiguous frames. Guarded by the kernel lock.
+// table of contiguous frames. Guarded by lock.
 var space struct {
 	table    uint64 // physical address of the table
 	pages    uint64 // its size
@@ -134,7 +134,7 @@ func room(k int) bool {
 	if pages == 0 {
 		pages = 1
 	}
-	table := AllocContig(pages)
+	table := allocContig(pages)
 	if table == 0 {
 		return false
 	}
@@ -142,7 +142,7 @@ func room(k int) bool {
 	for i := uintptr(0); i < uintptr(space.n)*areaSize; i += 8 {
 		store(to+i, load(from+i))
 	}
-	FreeFrames(space.table, space.pages)
+	freeFrames(space.table, space.pages)
 	space.table, space.pages = table, pages
 	return true
 }

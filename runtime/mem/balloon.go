@@ -13,7 +13,7 @@ const (
 	contigReserve = 4 << 20 / PageSize
 )
 
-// ballooned counts the frames that the host has. Guarded by the kernel lock.
+// ballooned counts the frames that the host has. Guarded by lock.
 var ballooned uint64
 
 // Ballooned returns the number of frames from TakeBalloon. Total counts them, Free
@@ -22,12 +22,10 @@ var ballooned uint64
 //go:nosplit
 func Ballooned() uint64 { return ballooned }
 
-// TakeBalloon takes up to want adjacent frames for the host, while at least keep
-// others remain free; it returns their physical address and number, 0 when there
-// are none. It prefers long ranges.
+// takeBalloon is TakeBalloon, with the lock held.
 //
 //go:nosplit
-func TakeBalloon(want, keep uint64) (pa, pages uint64) {
+func takeBalloon(want, keep uint64) (pa, pages uint64) {
 	if keep < PageReserve {
 		keep = PageReserve
 	}
@@ -40,28 +38,27 @@ func TakeBalloon(want, keep uint64) (pa, pages uint64) {
 	}
 	if ram.free-ram.freedCount >= want+contigReserve || ram.freedCount == 0 {
 		for n := want; n > 0; n /= 2 {
-			if pa = AllocContig(n); pa != 0 {
+			if pa = allocContig(n); pa != 0 {
 				ballooned += n
 				return pa, n
 			}
 		}
 	}
-	if pa = AllocFrame(); pa == 0 {
+	if pa = allocFrame(); pa == 0 {
 		return 0, 0
 	}
 	ballooned++
 	return pa, 1
 }
 
-// GiveBalloon takes back frames from TakeBalloon, BalloonPages at most. It returns
-// false, and does nothing, when they cannot all be such.
+// giveBalloon is GiveBalloon, with the lock held.
 //
 //go:nosplit
-func GiveBalloon(pa, pages uint64) bool {
+func giveBalloon(pa, pages uint64) bool {
 	if pages == 0 || pages > BalloonPages || pages > ballooned || !isFrame(pa) || !isFrame(pa+(pages-1)<<PageShift) {
 		return false
 	}
 	ballooned -= pages
-	FreeFrames(pa, pages)
+	freeFrames(pa, pages)
 	return true
 }

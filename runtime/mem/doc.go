@@ -23,12 +23,10 @@
 // world is stopped and without a P. So each is go:nosplit, keeps its frame
 // small, neither allocates nor stores a Go pointer (addresses are uintptr,
 // table positions are numbers), and indexes only through helpers that cannot
-// panic. State lives in package variables guarded by the kernel lock: every
-// caller holds it, with interrupts off. On one processor "interrupts off" is
-// that lock; with several, the same callers take it around these calls, and
-// invalidate (pagetable.go) is the place where other processors are told. So
-// there is no lock object: where a comment here says "guarded by the kernel
-// lock", it means that interrupts are off.
+// panic. State lives in package variables guarded by lock, which the exported
+// functions take (locked.go): the caller has interrupts off. Page tables are one
+// set for all processors; where an entry comes to allow less, settle (pagetable.go)
+// tells the others, before a frame that it named is used again.
 //
 // CR0.WP must be set: everything runs in ring 0, and read-only pages are
 // read-only only with it. EFER.NXE must be set before a table with NoExec is used.

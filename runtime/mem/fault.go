@@ -12,14 +12,10 @@ const (
 	FaultBus      = 4 // behind the end of a file, or no room for a page of it: SIGBUS with BUS_ADRERR
 )
 
-// Fault resolves a page fault at addr: it gives the page a zeroed frame when
-// the access is allowed. write and exec say what was attempted (bits 1 and 4 of
-// the error code); neither means a read. A page never has a frame that another
-// page shows too, so a read gets one of its own: what is handed to the host for
-// writing needs no second fault.
+// fault is Fault, with the lock held.
 //
 //go:nosplit
-func Fault(addr uintptr, write, exec bool) int {
+func fault(addr uintptr, write, exec bool) int {
 	space.faults++
 	i := lookup(addr)
 	if i == space.n {
@@ -60,7 +56,7 @@ func allows(prot uint32, write, exec bool) bool {
 //
 //go:nosplit
 func faultReserved(addr uintptr, write bool) int {
-	_, flags, ok := Walk(addr)
+	_, flags, ok := walk(addr)
 	if !ok {
 		return FaultUnmapped
 	}
@@ -87,7 +83,7 @@ func fill(page uintptr, prot uint32) int {
 		invalidate(page)
 		return Resolved
 	}
-	frame := AllocFrame()
+	frame := allocFrame()
 	if frame == 0 {
 		return FaultNoMemory
 	}
@@ -104,19 +100,17 @@ func fill(page uintptr, prot uint32) int {
 //go:nosplit
 func populate(start, end uintptr, write bool) int {
 	for ; start < end; start += PageSize {
-		if answer := Fault(start, write, false); answer != Resolved {
+		if answer := fault(start, write, false); answer != Resolved {
 			return answer
 		}
 	}
 	return Resolved
 }
 
-// Valid reports whether the program may read (or write) all n bytes at addr:
-// the test for a pointer that came with a system call. They need not be
-// resident; see Prepare.
+// valid is Valid, with the lock held.
 //
 //go:nosplit
-func Valid(addr, n uintptr, write bool) bool {
+func valid(addr, n uintptr, write bool) bool {
 	if n == 0 {
 		return true
 	}
@@ -137,23 +131,21 @@ func Valid(addr, n uintptr, write bool) bool {
 	return true
 }
 
-// Prepare is Valid, and fills the pages: after it, trap context and the host can
-// use the n bytes at addr until the kernel lock is given up. False also when
-// there is no memory.
+// prepare is Prepare, with the lock held.
 //
 //go:nosplit
-func Prepare(addr, n uintptr, write bool) bool {
+func prepare(addr, n uintptr, write bool) bool {
 	if n == 0 {
 		return true
 	}
-	if !Valid(addr, n, write) {
+	if !valid(addr, n, write) {
 		return false
 	}
 	for page := addr &^ pageMask; page < addr+n; page += PageSize {
-		if _, flags, ok := Walk(page); ok && (!write || flags&Writable != 0) {
+		if _, flags, ok := walk(page); ok && (!write || flags&Writable != 0) {
 			continue
 		}
-		if Fault(page, write, false) != Resolved {
+		if fault(page, write, false) != Resolved {
 			return false
 		}
 	}

@@ -9,7 +9,10 @@ package mem
 //
 //go:nosplit
 func NewFile() uint32 {
-	return newFile()
+	lock.Lock()
+	answer := newFile()
+	lock.Unlock()
+	return answer
 }
 
 // DropFile says that the owner needs a file no more. What is mapped stays until it
@@ -17,7 +20,10 @@ func NewFile() uint32 {
 //
 //go:nosplit
 func DropFile(number uint32) (more bool) {
-	return dropFile(number)
+	lock.Lock()
+	more = dropFile(number)
+	lock.Unlock()
+	return more
 }
 
 // FilePage returns the physical address of a page of a file, or 0 when it has none.
@@ -25,7 +31,10 @@ func DropFile(number uint32) (more bool) {
 //
 //go:nosplit
 func FilePage(number uint32, index uint64, fill bool) uint64 {
-	return filePage(number, index, fill)
+	lock.Lock()
+	answer := filePage(number, index, fill)
+	lock.Unlock()
+	return answer
 }
 
 // ResizeFile sets the size of a file in pages. What is behind it is unmapped, private
@@ -33,7 +42,10 @@ func FilePage(number uint32, index uint64, fill bool) uint64 {
 //
 //go:nosplit
 func ResizeFile(number uint32, size uint64) (more bool) {
-	return resizeFile(number, size)
+	lock.Lock()
+	more = resizeFile(number, size)
+	lock.Unlock()
+	return more
 }
 
 // PunchFile makes a hole of the pages [first, end) of a file. Private copies stay.
@@ -41,7 +53,10 @@ func ResizeFile(number uint32, size uint64) (more bool) {
 //
 //go:nosplit
 func PunchFile(number uint32, first, end uint64) (more bool) {
-	return punchFile(number, first, end)
+	lock.Lock()
+	more = punchFile(number, first, end)
+	lock.Unlock()
+	return more
 }
 
 // NextPage returns the index of the first page from index on that a file has, or
@@ -49,14 +64,20 @@ func PunchFile(number uint32, first, end uint64) (more bool) {
 //
 //go:nosplit
 func NextPage(number uint32, index uint64) uint64 {
-	return nextPage(number, index)
+	lock.Lock()
+	answer := nextPage(number, index)
+	lock.Unlock()
+	return answer
 }
 
 // CountPages returns the number of pages that a file has.
 //
 //go:nosplit
 func CountPages(number uint32) uint64 {
-	return countPages(number)
+	lock.Lock()
+	answer := countPages(number)
+	lock.Unlock()
+	return answer
 }
 
 // MapFile is mmap(2) for a file; with MAP_ANONYMOUS it is Mmap. Pages get a frame
@@ -64,7 +85,10 @@ func CountPages(number uint32) uint64 {
 //
 //go:nosplit
 func MapFile(m *Mapping) (start, errno uintptr) {
-	return mapFile(m)
+	lock.Lock()
+	start, errno = mapFile(m)
+	lock.Unlock()
+	return start, errno
 }
 
 // FileRange returns the file and the pages of it that a shared, writable mapping
@@ -73,12 +97,18 @@ func MapFile(m *Mapping) (start, errno uintptr) {
 //
 //go:nosplit
 func FileRange(addr, end uintptr) (number uint32, first, last uint64, stop uintptr) {
-	return fileRange(addr, end)
+	lock.Lock()
+	number, first, last, stop = fileRange(addr, end)
+	lock.Unlock()
+	return number, first, last, stop
 }
 
 // Msync is msync(2). Files in memory have nowhere else to be, so it only looks for holes.
 //
 //go:nosplit
 func Msync(addr, length uintptr, flags int32) (errno uintptr) {
-	return msync(addr, length, flags)
+	lock.Lock()
+	errno = msync(addr, length, flags)
+	lock.Unlock()
+	return errno
 }

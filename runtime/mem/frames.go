@@ -44,7 +44,7 @@ type run struct {
 	pa, pages uint64
 }
 
-// ram is the state of the frame allocator. Guarded by the kernel lock.
+// ram is the state of the frame allocator. Guarded by lock.
 var ram struct {
 	extents  [MaxExtents]extent
 	nExtents uint
@@ -153,11 +153,10 @@ func extentAt(i uint) *extent { return &ram.extents[i%MaxExtents] }
 //go:nosplit
 func runAt(i uint) *run { return &ram.runs[i%maxRuns] }
 
-// AllocFrame returns the physical address of a frame with unknown contents, or
-// 0 when only PageReserve frames are left.
+// allocFrame is AllocFrame, with the lock held.
 //
 //go:nosplit
-func AllocFrame() uint64 {
+func allocFrame() uint64 {
 	if ram.free <= PageReserve {
 		return 0
 	}
@@ -218,10 +217,10 @@ func isFrame(pa uint64) bool {
 	return pa&pageMask == 0 && pa >= ram.low && pa < ram.high && pa != 0
 }
 
-// FreeFrame gives back one frame.
+// freeFrame is FreeFrame, with the lock held.
 //
 //go:nosplit
-func FreeFrame(pa uint64) {
+func freeFrame(pa uint64) {
 	if !isFrame(pa) {
 		ram.lost++
 		return
@@ -232,12 +231,10 @@ func FreeFrame(pa uint64) {
 	ram.free++
 }
 
-// AllocContig returns the physical address of a range of frames with unknown
-// contents, or 0 when there is no such range. Take what is needed early: single
-// freed frames do not grow together again.
+// allocContig is AllocContig, with the lock held.
 //
 //go:nosplit
-func AllocContig(pages uint64) uint64 {
+func allocContig(pages uint64) uint64 {
 	if pages == 0 || pages > ram.free || ram.free-pages < PageReserve {
 		return 0
 	}
@@ -263,10 +260,10 @@ func AllocContig(pages uint64) uint64 {
 	return 0
 }
 
-// FreeFrames gives back a range from AllocContig, or a part of one.
+// freeFrames is FreeFrames, with the lock held.
 //
 //go:nosplit
-func FreeFrames(pa, pages uint64) {
+func freeFrames(pa, pages uint64) {
 	if pages == 0 {
 		return
 	}
@@ -280,7 +277,7 @@ func FreeFrames(pa, pages uint64) {
 		return
 	}
 	for ; pa < end; pa += PageSize {
-		FreeFrame(pa)
+		freeFrame(pa)
 	}
 }
 

@@ -9,11 +9,10 @@ const (
 	mremapFixed   = 2
 )
 
-// Mremap is mremap(2) for one area: shrink, grow in place, or move with the
-// pages' frames.
+// mremap is Mremap, with the lock held.
 //
 //go:nosplit
-func Mremap(old, oldLength, newLength uintptr, flags int32, fixed uintptr) (addr, errno uintptr) {
+func mremap(old, oldLength, newLength uintptr, flags int32, fixed uintptr) (addr, errno uintptr) {
 	if flags&^(mremapMayMove|mremapFixed) != 0 || flags == mremapFixed || old&pageMask != 0 {
 		return 0, EINVAL
 	}
@@ -123,11 +122,12 @@ func moveEntries(from, to, length uintptr) (errno uintptr) {
 	for at := from; ; at += PageSize {
 		entry, page := nextEntry(at, from+length)
 		if entry == 0 {
+			settle()
 			return 0
 		}
 		at = page
 		store(makeEntry(page-from+to, shiftSmall), load(entry))
 		store(entry, 0)
-		invalidate(page)
+		changed(page)
 	}
 }

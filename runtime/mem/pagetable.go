@@ -47,7 +47,7 @@ const (
 	shiftSmall = 12
 )
 
-// paging is the state of the page tables. Guarded by the kernel lock.
+// paging is the state of the page tables. Guarded by lock.
 var paging struct {
 	root   uint64 // physical address of the PML4, 0: none
 	tables uint64 // frames
@@ -72,8 +72,8 @@ func NewRoot() uint64 {
 //go:nosplit
 func SetLive() { paging.live = true }
 
-// invalidate drops the translation of va. With more than one processor the
-// others are told here.
+// invalidate drops this processor's translation of va. Others may keep one that
+// allows less: they fault, and come here.
 //
 //go:nosplit
 func invalidate(va uintptr) {
@@ -82,19 +82,56 @@ func invalidate(va uintptr) {
 	}
 }
 
-// flushAfter is the number of pages of one call that are invalidated one by
-// one. Behind them the whole translation buffer is dropped: that is cheaper, most
-// of all on a processor that is itself emulated, where large pages (the direct
-// map) make every INVLPG a full flush.
-const flushAfter = 32
+// FlushOthers makes all other processors drop what ring0.Flush says, and returns
+// when they have. Package hv sets it.
+var FlushOthers func()
 
-// flush drops all translations but global ones; the program has none of those.
+// dying are frames whose translations may still be in use until settle.
+var dying struct {
+	frames [512]uint64
+	n      uint
+}
+
+// changed says that the entry of page allows less than before, or nothing.
 //
 //go:nosplit
-func flush() {
-	if paging.live {
-		ring0.SetCR3(ring0.CR3())
+func changed(page uintptr) {
+	f := &ring0.Flush
+	if f.N < ring0.FlushPages {
+		f.Pages[f.N%ring0.FlushPages] = page
 	}
+	if f.N <= ring0.FlushPages {
+		f.N++
+	}
+}
+
+// freeLater frees a frame in settle.
+//
+//go:nosplit
+func freeLater(frame uint64) {
+	if dying.n == uint(len(dying.frames)) {
+		settle()
+	}
+	dying.frames[dying.n%uint(len(dying.frames))] = frame
+	dying.n++
+}
+
+// settle drops the translations of all that changed, on every processor, and frees
+// what was waiting for that.
+//
+//go:nosplit
+func settle() {
+	if ring0.Flush.N > 0 && paging.live {
+		ring0.Drop()
+		if FlushOthers != nil && ring0.NumCPUs() > 1 {
+			FlushOthers()
+		}
+	}
+	ring0.Flush.N = 0
+	for i := uint(0); i < dying.n; i++ {
+		freeFrame(dying.frames[i%uint(len(dying.frames))])
+	}
+	dying.n = 0
 }
 
 // slot returns the address of va's entry in a table.
@@ -163,11 +200,10 @@ func makeEntry(va uintptr, shift uint) uintptr {
 	}
 }
 
-// Map maps the page at va to the frame pa. It fails when there is no memory for
-// a table or va is mapped already.
+// mapPage is Map, with the lock held.
 //
 //go:nosplit
-func Map(va uintptr, pa uint64, flags Flags) bool {
+func mapPage(va uintptr, pa uint64, flags Flags) bool {
 	at := makeEntry(va, shiftSmall)
 	if at == 0 || load(at) != 0 || (uint64(va)|pa)&pageMask != 0 || pa > entryFrame {
 		return false
@@ -176,13 +212,10 @@ func Map(va uintptr, pa uint64, flags Flags) bool {
 	return true
 }
 
-// MapKernel maps bytes at va to physical memory from pa, with 1 GiB and 2 MiB
-// pages where both are aligned. All three are multiples of PageSize. It fails
-// when there is no memory for tables or a part is mapped already; what was
-// mapped until then stays.
+// mapKernel is MapKernel, with the lock held.
 //
 //go:nosplit
-func MapKernel(va uintptr, pa, bytes uint64, flags Flags) bool {
+func mapKernel(va uintptr, pa, bytes uint64, flags Flags) bool {
 	if (uint64(va)|pa|bytes)&pageMask != 0 || bytes > MaxPhys || pa > MaxPhys-bytes {
 		return false
 	}
@@ -219,10 +252,10 @@ func pageShift(align, bytes uint64, flags Flags) uint {
 	return shiftSmall
 }
 
-// Walk returns the physical address that va is mapped to, down to the byte, and the flags.
+// walk is Walk, with the lock held.
 //
 //go:nosplit
-func Walk(va uintptr) (pa uint64, flags Flags, ok bool) {
+func walk(va uintptr) (pa uint64, flags Flags, ok bool) {
 	at, shift := findEntry(va)
 	if at == 0 {
 		return 0, 0, false
@@ -235,12 +268,10 @@ func Walk(va uintptr) (pa uint64, flags Flags, ok bool) {
 	return e&entryFrame&^offset | uint64(va)&offset, Flags(e) & flagBits, true
 }
 
-// Unmap removes the mapping of the page at va, cutting a larger page into
-// smaller ones, and returns its frame; 0 when nothing was mapped or there is no
-// memory to cut with. The frame is not freed.
+// unmapPage is Unmap, with the lock held.
 //
 //go:nosplit
-func Unmap(va uintptr) uint64 {
+func unmapPage(va uintptr) uint64 {
 	for {
 		at, shift := findEntry(va)
 		if at == 0 {
@@ -252,13 +283,15 @@ func Unmap(va uintptr) uint64 {
 		}
 		if shift == shiftSmall {
 			store(at, 0)
-			invalidate(va)
+			changed(va)
+			settle()
 			return e & entryFrame
 		}
 		if !cut(at, e, shift) {
 			return 0
 		}
-		invalidate(va)
+		changed(va)
+		settle()
 	}
 }
 

@@ -48,12 +48,10 @@ const (
 //go:nosplit
 func pageAlign(n uintptr) uintptr { return (n + pageMask) &^ pageMask }
 
-// Reserve says that [start, end) is in use and mapped by boot: the image, the
-// first stack, the vDSO. Such an area is never faulted in, and refuses munmap,
-// mprotect, mremap and MAP_FIXED with EPERM, as memory sealed by mseal(2) does.
+// reserve is Reserve, with the lock held.
 //
 //go:nosplit
-func Reserve(start, end uintptr, prot int32) (errno uintptr) {
+func reserve(start, end uintptr, prot int32) (errno uintptr) {
 	if (start|end)&pageMask != 0 || start >= end || start < UserStart || end > UserEnd {
 		return EINVAL
 	}
@@ -77,13 +75,10 @@ func add(a *area) (errno uintptr) {
 	return 0
 }
 
-// Mmap is mmap(2) for anonymous memory. Pages get a frame when first touched.
-// There is no overcommit limit, since Go reserves far more than it uses:
-// memory that is not there shows as FaultNoMemory. Not served: MAP_GROWSDOWN
-// (EOPNOTSUPP) and MAP_HUGETLB (ENOMEM, as on a Linux without huge pages).
+// mmap is Mmap, with the lock held.
 //
 //go:nosplit
-func Mmap(addr, length uintptr, prot, flags int32) (start, errno uintptr) {
+func mmap(addr, length uintptr, prot, flags int32) (start, errno uintptr) {
 	if length == 0 {
 		return 0, EINVAL
 	}
@@ -197,10 +192,10 @@ func place(hint, length uintptr, flags int32) (addr, errno uintptr) {
 	return 0, ENOMEM
 }
 
-// Munmap is munmap(2).
+// munmap is Munmap, with the lock held.
 //
 //go:nosplit
-func Munmap(addr, length uintptr) (errno uintptr) {
+func munmap(addr, length uintptr) (errno uintptr) {
 	if addr&pageMask != 0 || addr > UserEnd || length > UserEnd-addr {
 		return EINVAL
 	}
@@ -240,7 +235,6 @@ func clear(start, end uintptr) (errno uintptr) {
 //
 //go:nosplit
 func discard(start, end uintptr) {
-	changed := 0
 	for {
 		entry, page := nextEntry(start, end)
 		if entry == 0 {
@@ -253,33 +247,20 @@ func discard(start, end uintptr) {
 		}
 		store(entry, 0)
 		if e&entryPresent != 0 {
-			changed = invalidateNext(page, changed)
+			changed(page)
 		}
 		if e&entryOwned != 0 {
-			FreeFrame(e & entryFrame)
+			freeLater(e & entryFrame)
 			space.resident--
 		}
 	}
-	if changed > flushAfter {
-		flush()
-	}
+	settle()
 }
 
-// invalidateNext invalidates the translation of page unless so many were
-// changed that all of them will be dropped at the end, and counts.
+// mprotect is Mprotect, with the lock held.
 //
 //go:nosplit
-func invalidateNext(page uintptr, changed int) int {
-	if changed < flushAfter {
-		invalidate(page)
-	}
-	return changed + 1
-}
-
-// Mprotect is mprotect(2).
-//
-//go:nosplit
-func Mprotect(addr, length uintptr, prot int32) (errno uintptr) {
+func mprotect(addr, length uintptr, prot int32) (errno uintptr) {
 	grows := prot & (protGrowsDown | protGrowsUp)
 	prot &^= protGrowsDown | protGrowsUp
 	if addr&pageMask != 0 || grows == protGrowsDown|protGrowsUp {
@@ -345,7 +326,6 @@ func protect(addr, end uintptr, prot uint32) (errno uintptr) {
 //
 //go:nosplit
 func reprotect(start, end uintptr, prot uint32) {
-	changed := 0
 	for {
 		entry, page := nextEntry(start, end)
 		if entry == 0 {
@@ -359,12 +339,10 @@ func reprotect(start, end uintptr, prot uint32) {
 			store(entry, e&entryFrame|entryOwned|protBits(prot))
 		}
 		if e&entryPresent != 0 {
-			changed = invalidateNext(page, changed)
+			changed(page)
 		}
 	}
-	if changed > flushAfter {
-		flush()
-	}
+	settle()
 }
 
 // protBits returns the bits of an entry. With PROT_NONE the entry keeps its

@@ -60,7 +60,8 @@ func XSaveBytes() uintptr { return uintptr(xsaveBytes) }
 //go:nosplit
 func XSaveMask() uint64 { return xsaveMask }
 
-func trapReturnPC() uintptr
+func trapStartPC() uintptr
+func trapIdlePC() uintptr
 func trapVectorsPC() uintptr
 func trapSyscallPC() uintptr
 func copyUser(dst, src, n uintptr) bool
@@ -111,9 +112,20 @@ func PrepareStack(top uintptr, frame *Frame) uintptr {
 	*(*Frame)(Pointer(at)) = *frame
 	sp := at - 24
 	words := (*[3]uintptr)(Pointer(sp))
-	words[0] = 0              // R14
-	words[1] = 0              // BP
-	words[2] = trapReturnPC() // return address
+	words[0] = 0             // R14
+	words[1] = 0             // BP
+	words[2] = trapStartPC() // return address
+	return sp
+}
+
+// PrepareIdle makes the stack that ends at top such that SwitchStack to the
+// result begins the idle loop.
+//
+//go:nosplit
+func PrepareIdle(top uintptr) uintptr {
+	sp := top&^15 - 40
+	words := (*[3]uintptr)(Pointer(sp))
+	words[0], words[1], words[2] = 0, 0, trapIdlePC()
 	return sp
 }
 
@@ -135,6 +147,32 @@ func (c *CPU) Setup(fault, fatal uintptr) {
 	c.setIST(3, fatal)
 	c.tss[13] = 104 << 16 // no I/O permission map
 
+	if idt[0][0] == 0 {
+		fillIDT()
+	}
+
+	var pseudo [2]uint64 // 10 bytes: limit, base
+	base := uint64(uintptr(unsafe.Pointer(&c.gdt)))
+	pseudo[0], pseudo[1] = uint64(unsafe.Sizeof(c.gdt)-1)|base<<16, base>>48
+	Lgdt(unsafe.Pointer(&pseudo), SelCode, SelData)
+	Ltr(selTSS)
+	base = uint64(uintptr(unsafe.Pointer(&idt)))
+	pseudo[0], pseudo[1] = uint64(unsafe.Sizeof(idt)-1)|base<<16, base>>48
+	Lidt(unsafe.Pointer(&pseudo))
+
+	Wrmsr(MSRGSBase, uint64(c.Self))
+	Wrmsr(MSREFER, Rdmsr(MSREFER)|EFERSyscall|EFERNoExec)
+	Wrmsr(MSRSTAR, SelCode<<32)
+	Wrmsr(MSRLSTAR, uint64(trapSyscallPC()))
+	Wrmsr(MSRFMASK, 0x47700) // all that a trap wants clear: IF, DF, TF, AC, NT, IOPL
+	setupVector()
+}
+
+// fillIDT makes the gates: interrupts go to stack 1 of the processor's TSS,
+// exceptions to 2, and those that may come at any moment to 3.
+//
+//go:nosplit
+func fillIDT() {
 	vectors := uint64(trapVectorsPC())
 	for v := uint64(0); v < allVectors; v++ {
 		ist := uint64(2)
@@ -149,26 +187,10 @@ func (c *CPU) Setup(fault, fatal uintptr) {
 			stub = VecStray
 		}
 		pc := vectors + 16*stub
-		gate := (*[2]uint64)(unsafe.Add(unsafe.Pointer(&c.idt), 16*v))
+		gate := &idt[v%allVectors]
 		gate[0] = pc&0xffff | SelCode<<16 | ist<<32 | 0x8e<<40 | (pc>>16&0xffff)<<48
 		gate[1] = pc >> 32
 	}
-
-	var pseudo [2]uint64 // 10 bytes: limit, base
-	base := uint64(uintptr(unsafe.Pointer(&c.gdt)))
-	pseudo[0], pseudo[1] = uint64(unsafe.Sizeof(c.gdt)-1)|base<<16, base>>48
-	Lgdt(unsafe.Pointer(&pseudo), SelCode, SelData)
-	Ltr(selTSS)
-	base = uint64(uintptr(unsafe.Pointer(&c.idt)))
-	pseudo[0], pseudo[1] = uint64(unsafe.Sizeof(c.idt)-1)|base<<16, base>>48
-	Lidt(unsafe.Pointer(&pseudo))
-
-	Wrmsr(MSRGSBase, uint64(c.Self))
-	Wrmsr(MSREFER, Rdmsr(MSREFER)|EFERSyscall|EFERNoExec)
-	Wrmsr(MSRSTAR, SelCode<<32)
-	Wrmsr(MSRLSTAR, uint64(trapSyscallPC()))
-	Wrmsr(MSRFMASK, 0x47700) // all that a trap wants clear: IF, DF, TF, AC, NT, IOPL
-	c.setupVector()
 }
 
 // setIST sets entry i (1 to 7) of the interrupt stack table.
@@ -196,7 +218,7 @@ const xcr0Wanted = 1<<0 | 1<<1 | 1<<2 | 7<<5
 // area (Intel SDM volume 1, 13.2).
 //
 //go:nosplit
-func (c *CPU) setupVector() {
+func setupVector() {
 	const (
 		wp             = 1 << 16
 		ts, em, mp, ne = 1 << 3, 1 << 2, 1 << 1, 1 << 5
@@ -232,7 +254,13 @@ func handleTrap(f *Frame)
 //go:linkname handleSyscall github.com/hvgo/hvgo/runtime/trap.handleSyscall
 func handleSyscall(f *Frame)
 
-// trap and syscall are what entry_amd64.s calls.
+//go:linkname handleStart github.com/hvgo/hvgo/runtime/trap.handleStart
+func handleStart()
+
+//go:linkname handleIdle github.com/hvgo/hvgo/runtime/trap.handleIdle
+func handleIdle()
+
+// trap, syscall, start and idle are what entry_amd64.s calls.
 //
 //go:nosplit
 //lint:ignore U1000 entry_amd64.s calls it
@@ -241,6 +269,14 @@ func trap(f *Frame) { handleTrap(f) }
 //go:nosplit
 //lint:ignore U1000 entry_amd64.s calls it
 func syscall(f *Frame) { handleSyscall(f) }
+
+//go:nosplit
+//lint:ignore U1000 entry_amd64.s calls it
+func start() { handleStart() }
+
+//go:nosplit
+//lint:ignore U1000 entry_amd64.s calls it
+func idle() { handleIdle() }
 
 // HasRdrand tells whether Rdrand is there.
 //

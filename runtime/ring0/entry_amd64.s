@@ -71,7 +71,21 @@ TEXT ·trapCommon(SB),NOSPLIT|NOFRAME,$0
 	MOVQ 8(SP), SP
 	JMP ·trapReturn(SB)
 
-// trapReturn restores the Frame that SP points to. A new thread starts here.
+// trapStart is where a new thread starts, on the Frame that SP points to.
+TEXT ·trapStart(SB),NOSPLIT|NOFRAME,$0
+	MOVQ SP, BX
+	SUBQ $16, SP
+	MOVQ BX, 8(SP)
+	CALL ·start(SB)
+	MOVQ 8(SP), SP
+	JMP ·trapReturn(SB)
+
+// trapIdle is where a processor's idle loop starts, on a stack of its own.
+TEXT ·trapIdle(SB),NOSPLIT|NOFRAME,$0
+	CALL ·idle(SB)
+	INT $3 // it does not return
+
+// trapReturn restores the Frame that SP points to.
 TEXT ·trapReturn(SB),NOSPLIT|NOFRAME,$0
 	MOVQ Frame_FP(SP), BX
 	TESTQ BX, BX
@@ -200,9 +214,15 @@ TEXT ·SwitchStack(SB),NOSPLIT|NOFRAME,$0-16
 	XORPS X15, X15
 	RET
 
-// func trapReturnPC() uintptr
-TEXT ·trapReturnPC(SB),NOSPLIT,$0-8
-	LEAQ ·trapReturn(SB), AX
+// func trapStartPC() uintptr
+TEXT ·trapStartPC(SB),NOSPLIT,$0-8
+	LEAQ ·trapStart(SB), AX
+	MOVQ AX, ret+0(FP)
+	RET
+
+// func trapIdlePC() uintptr
+TEXT ·trapIdlePC(SB),NOSPLIT,$0-8
+	LEAQ ·trapIdle(SB), AX
 	MOVQ AX, ret+0(FP)
 	RET
 

@@ -4,21 +4,26 @@
 package sched
 
 import (
+	"unsafe"
+
 	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/ring0"
 )
 
-// used is the CPU time of all threads but what the running one used since it
-// was given the processor, in ns. Guarded by the kernel lock.
+// used is the CPU time of all threads but what the running ones used since they were
+// given a processor, in ns. Guarded by the kernel lock.
 var used int64
 
-// charge adds what the running thread used to its account. Time in system
-// calls and interrupts counts, idle time does not.
+// charge adds what the thread that runs on processor c used to its account. Time in
+// system calls and interrupts counts, idle time does not.
 //
 //go:nosplit
-func charge(t *Thread, now int64) {
+func charge(c *ring0.CPU, t *Thread, now int64) {
 	ran := now - t.since
 	t.used += ran
-	used += ran
+	if uintptr(unsafe.Pointer(t)) != c.IdleThread {
+		used += ran
+	}
 	t.since = now
 }
 
@@ -42,8 +47,11 @@ func threadTime(t *Thread, now int64) int64 {
 
 //go:nosplit
 func processTime(now int64) int64 {
-	if t := Current(); t.State == Running {
-		return used + now - t.since
+	sum := used
+	for i := uint32(0); i < ring0.NumCPUs(); i++ {
+		if t := running(ring0.CPUAt(i)); t != nil {
+			sum += now - t.since
+		}
 	}
-	return used
+	return sum
 }

@@ -331,12 +331,12 @@ func (tm *Timer) fire() {
 	t.Signals.Pending |= bit
 	t.Signals.FromTimer |= bit
 	if t.Signals.Mask&bit == 0 {
-		Wake(t, Interrupted)
+		Alert(t)
 	}
 }
 
-// target is the thread to get a timer's signal. One that is for any goes to the
-// running thread unless that masks it.
+// target is the thread to get a timer's signal. One that is for any goes to one that
+// runs and does not mask it, this processor's first.
 //
 //go:nosplit
 func (tm *Timer) target() *Thread {
@@ -347,8 +347,11 @@ func (tm *Timer) target() *Thread {
 		return ByID(tm.Target)
 	}
 	bit := uint64(1) << ((tm.Signal - 1) & 63)
-	if t := Current(); t.State == Running && t.Signals.Mask&bit == 0 {
-		return t
+	n, here := ring0.NumCPUs(), ring0.This().ID
+	for i := uint32(0); i < n; i++ {
+		if t := running(ring0.CPUAt((here + i) % n)); t != nil && t.Signals.Mask&bit == 0 {
+			return t
+		}
 	}
 	any, i := Next(0)
 	for t, i := any, i; t != nil; t, i = Next(i) {
@@ -359,13 +362,38 @@ func (tm *Timer) target() *Thread {
 	return any
 }
 
+// running gives the program's thread that runs on a processor; nil when that is idle, or
+// the thread is on its way to wait.
+//
+//go:nosplit
+func running(c *ring0.CPU) *Thread {
+	if t := thread(c.Thread); t != nil && c.Thread != c.IdleThread && t.State == Running {
+		return t
+	}
+	return nil
+}
+
+// busy is how many processors run the program.
+//
+//go:nosplit
+func busy() (n int64) {
+	for i := uint32(0); i < ring0.NumCPUs(); i++ {
+		if running(ring0.CPUAt(i)) != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // expireTimers fires what is due. CPU time stands still while nothing runs.
 //
 //go:nosplit
 func expireTimers(now int64) {
 	expire(&refTimers, now)
-	if t := Current(); t != nil && t.State == Running {
+	if t := running(ring0.This()); t != nil {
 		expire(&t.timers, threadTime(t, now))
+	}
+	if processTimers != 0 {
 		expire(&processTimers, processTime(now))
 	}
 	armTimers(now)
@@ -388,15 +416,17 @@ func armTimers(now int64) {
 	if refTimers != 0 {
 		hv.Arm(timerAt(refTimers).due)
 	}
-	t := Current()
-	if t == nil || t.State != Running {
-		return
-	}
-	if t.timers != 0 {
+	if t := running(ring0.This()); t != nil && t.timers != 0 {
 		armIn(timerAt(t.timers).due-threadTime(t, now), now)
 	}
-	if processTimers != 0 {
-		armIn(timerAt(processTimers).due-processTime(now), now)
+	if processTimers == 0 {
+		return
+	}
+	// With n processors busy, the program's time runs n times as fast. This one looks
+	// after it although others may be those, or all: they were armed for less.
+	if n := busy(); n > 0 {
+		left := timerAt(processTimers).due - processTime(now)
+		armIn(max(left/n, min(left, leastGap)), now)
 	}
 }
 

@@ -13,17 +13,111 @@ import (
 // slice is how long a thread runs while others wait, in ns.
 const slice = 10_000_000
 
-// The run queue, first in first out. Guarded by the kernel lock.
+// big is the kernel lock: it guards all of this package, and signals. It is held
+// across the switch from one thread to another, which gives it back.
+var big ring0.Lock
+
+// Lock takes the kernel lock. Interrupts are off.
+//
+//go:nosplit
+func Lock() { big.Lock() }
+
+// kicked has a bit for each processor to interrupt when the kernel lock is given back:
+// then it need not wait for it. kicks is their number. Guarded by the kernel lock.
 var (
-	first, last uintptr
-	preempt     bool // the interrupt in service made a thread runnable: let it run first
+	kicked [ring0.MaxCPUs / 64]uint64
+	kicks  uint32
 )
 
-// IdleNS is the time without a thread to run, in ns.
-var IdleNS uint64
+// Kick interrupts a processor once the kernel lock is given back.
+//
+//go:nosplit
+func Kick(id uint32) {
+	word, bit := &kicked[id/64%uint32(len(kicked))], uint64(1)<<(id%64)
+	if *word&bit == 0 {
+		*word |= bit
+		kicks++
+	}
+}
+
+// Unlock gives it back.
+//
+//go:nosplit
+func Unlock() {
+	for i := uint32(0); kicks > 0; i++ {
+		for word := &kicked[i%uint32(len(kicked))]; *word != 0; {
+			c := ring0.CPUAt(i*64 + uint32(log2(*word&-*word)))
+			*word &= *word - 1
+			if kicks--; kicks == 0 {
+				big.Unlock()
+				hv.Interrupt(c)
+				return
+			}
+			hv.Interrupt(c)
+		}
+	}
+	big.Unlock()
+}
+
+// The run queue of all processors, first in first out. Guarded by the kernel lock.
+var first, last uintptr
+
+// local is what each processor has of its own. Guarded by the kernel lock.
+type local struct {
+	preempt bool     // the interrupt in service made a thread runnable: let it run first
+	idleNS  int64    // time without a thread to run, in ns
+	since   int64    // when that began, if it is so now; else 0
+	_       [5]int64 // a cache line
+}
+
+var locals [ring0.MaxCPUs]local
 
 //go:nosplit
+func of(c *ring0.CPU) *local { return &locals[c.ID%ring0.MaxCPUs] }
+
+// idle has a bit for each processor that halts and was not asked to wake yet. Guarded by
+// the kernel lock.
+var idle [ring0.MaxCPUs / 64]uint64
+
+// IdleTime is the time that processors had no thread to run, all added up, in ns.
+//
+//go:nosplit
+func IdleTime() int64 {
+	sum, now := int64(0), hv.Now()
+	for i := uint32(0); i < ring0.NumCPUs(); i++ {
+		l := &locals[i%ring0.MaxCPUs]
+		sum += l.idleNS
+		if l.since != 0 {
+			sum += now - l.since
+		}
+	}
+	return sum
+}
+
+// enqueue makes a thread wait for a processor, and sees that one takes it.
+//
+//go:nosplit
 func enqueue(t *Thread) {
+	putLast(t)
+	c := ring0.This()
+	if c.Idle != 0 && first == last {
+		return // this one, in an interrupt: its loop looks at the queue behind it
+	}
+	if other, ok := takeIdle(t.cpu); ok {
+		Kick(other)
+		return
+	}
+	of(c).preempt = true
+	if r := thread(c.Thread); r != nil && c.Idle == 0 {
+		// The running thread gets a share of time like any other. Without the timer it
+		// would run for as long as it makes no system call that blocks, which for a loop
+		// is for ever: the thread that waits may be the one to preempt it.
+		hv.Arm(r.since + slice)
+	}
+}
+
+//go:nosplit
+func putLast(t *Thread) {
 	t.next = 0
 	at := uintptr(unsafe.Pointer(t))
 	if first == 0 {
@@ -44,6 +138,36 @@ func dequeue() *Thread {
 	return t
 }
 
+// takeIdle gives a processor that has nothing to run and was not given anything yet, the
+// one of number near if it is one.
+//
+//go:nosplit
+func takeIdle(near uint32) (id uint32, ok bool) {
+	if word, bit := near/64%uint32(len(idle)), uint64(1)<<(near%64); idle[word]&bit != 0 {
+		idle[word] &^= bit
+		return near, true
+	}
+	n := (ring0.NumCPUs() + 63) / 64
+	for i := uint32(0); i < n; i++ {
+		if word := &idle[i%uint32(len(idle))]; *word != 0 {
+			bit := uint32(log2(*word & -*word))
+			*word &= *word - 1
+			return i*64 + bit, true
+		}
+	}
+	return 0, false
+}
+
+//go:nosplit
+func log2(bit uint64) uint {
+	n := uint(0)
+	for bit > 1 {
+		bit >>= 1
+		n++
+	}
+	return n
+}
+
 // Wake makes a waiting thread runnable; reason is Woken, TimedOut or
 // Interrupted.
 //
@@ -53,11 +177,21 @@ func Wake(t *Thread, reason uint32) {
 		return
 	}
 	forgetDue(t)
-	t.waitFor = waitNone
+	forgetWait(t)
 	t.reason = reason
 	t.State = Runnable
 	enqueue(t)
-	preempt = true
+}
+
+// Alert sees that a thread looks at its signals soon, wherever it is.
+//
+//go:nosplit
+func Alert(t *Thread) {
+	if t.State == Running && t.cpu != ring0.This().ID {
+		Kick(t.cpu)
+		return
+	}
+	Wake(t, Interrupted)
 }
 
 // Block puts the running thread to sleep on an object until somebody wakes it
@@ -71,36 +205,13 @@ func Block(waitFor uint32, on uintptr, due int64) uint32 {
 	}
 	t.waitFor, t.waitOn = waitFor, on
 	t.State = Waiting
+	rememberWait(t)
 	if due != 0 {
 		rememberDue(t, due)
 	}
 	schedule()
 	return t.reason
 }
-
-// wakeWaiters wakes up to n threads that wait for something on an object, in
-// the order of their slots, starting after the one last woken so that none
-// starves. It gives how many.
-//
-//go:nosplit
-func wakeWaiters(waitFor uint32, on uintptr, n uint32) uint32 {
-	woken, start := uint32(0), lastWoken+1
-	for k := uint32(0); k < slots && woken < n; k++ {
-		i := start + k
-		if i >= slots {
-			i -= slots
-		}
-		t := thread(slot(i))
-		if t.State == Waiting && t.waitFor == waitFor && t.waitOn == on {
-			Wake(t, Woken)
-			lastWoken = i
-			woken++
-		}
-	}
-	return woken
-}
-
-var lastWoken uint32
 
 // Yield lets all other runnable threads run once.
 //
@@ -111,62 +222,63 @@ func Yield() {
 	}
 	t := Current()
 	t.State = Runnable
-	enqueue(t)
+	putLast(t)
 	schedule()
 }
+
+// Others tells whether threads wait for a processor. Without the kernel lock it is
+// a guess.
+//
+//go:nosplit
+func Others() bool { return first != 0 }
 
 // BeforeInterrupt is called before an interrupt is served.
 //
 //go:nosplit
-func BeforeInterrupt() {
-	preempt = false
-}
+func BeforeInterrupt() { of(ring0.This()).preempt = false }
 
-// AfterInterrupt is called when an interrupt was served: it lets another
-// thread run if one was woken or the running one had its share.
+// AfterInterrupt is called when an interrupt of a program's thread was served: it lets
+// another one run if one was woken or the running one had its share.
 //
 //go:nosplit
 func AfterInterrupt() {
-	if cpu().Idle != 0 || cpu().Thread == 0 || first == 0 {
+	if first == 0 {
 		return
 	}
-	if preempt || hv.Now()-Current().since >= slice {
+	since := Current().since
+	if of(ring0.This()).preempt || hv.Now()-since >= slice {
 		Yield()
 		return
 	}
-	hv.Arm(Current().since + slice)
+	hv.Arm(since + slice)
 }
 
-// AfterSyscall is called when a system call was served: if it made a thread
-// runnable, the running one gets a share of time like any other. Without the
-// timer it would run for as long as it makes no system call that blocks, which
-// for a loop is for ever: the thread that waits may be the one to preempt it.
-//
-//go:nosplit
-func AfterSyscall() {
-	if first != 0 {
-		hv.Arm(Current().since + slice)
-	}
-}
-
-// schedule gives the processor to the next runnable thread, and returns when
-// the running one is given it back. When there is none it halts, on the
-// running thread's own trap stack: an interrupt then starts on the idle stack.
+// schedule gives the processor to the next runnable thread, or to its idle loop when
+// there is none. It returns when the running one is given one back: perhaps another
+// processor, so nothing that belongs to one may be kept across it.
 //
 //go:nosplit
 func schedule() {
-	c := cpu()
-	old := thread(c.Thread)
+	c := ring0.This()
 	now := hv.Now()
-	charge(old, now)
 	next := dequeue()
 	if next == nil {
-		next, now = idle(c, old, now)
+		next = thread(c.IdleThread)
 	}
-	preempt = false
-	next.State = Running
-	next.since = now
+	switchTo(c, next, now)
+}
+
+// switchTo lets next run on processor c, ours, from now on.
+//
+//go:nosplit
+func switchTo(c *ring0.CPU, next *Thread, now int64) {
+	old := thread(c.Thread)
+	charge(c, old, now)
+	of(c).preempt = false
 	c.Thread = uintptr(unsafe.Pointer(next))
+	next.State = Running
+	next.cpu = c.ID
+	next.since = now
 	if first != 0 {
 		hv.Arm(now + slice)
 	}
@@ -181,47 +293,67 @@ func schedule() {
 	ring0.SwitchStack(&old.sp, next.sp)
 }
 
-// idle waits for a runnable thread, and gives it and the time.
+// Idle is a processor's idle loop: it runs what there is, and halts when there is
+// nothing. It is entered with the kernel lock held and does not return.
 //
 //go:nosplit
-func idle(c *ring0.CPU, old *Thread, since int64) (*Thread, int64) {
-	c.SetTrapStack(idleStack)
-	c.Idle = 1
-	next := dequeue()
-	for next == nil {
+func Idle() {
+	c := ring0.This() // an idle loop stays where it is
+	for {
+		if next := dequeue(); next != nil {
+			switchTo(c, next, hv.Now())
+			continue
+		}
+		word, bit := &idle[c.ID/64%uint32(len(idle))], uint64(1)<<(c.ID%64)
+		l := of(c)
+		l.since = hv.Now()
+		*word |= bit
+		Unlock()
+		c.GoIdle()
 		ring0.HaltOnce()
-		next = dequeue()
+		c.GoOn()
+		Lock()
+		*word &^= bit
+		l.idleNS += hv.Now() - l.since
+		l.since = 0
 	}
-	c.Idle = 0
-	now := hv.Now()
-	IdleNS += uint64(now - since)
-	c.SetTrapStack(old.Top)
-	return next, now
 }
 
-// idleStack is the upper end of the stack for interrupts of the idle loop.
-var idleStack uintptr
-
-// Init makes the first thread, which is to start with the registers of frame.
-// Start runs it.
+// Init makes the first thread, which is to start with the registers of frame and with FS
+// pointing behind some g, since Go code of ours runs before the program sets its own.
+// RunIdle runs it.
 //
 //go:nosplit
-func Init(frame *ring0.Frame, idle uintptr) bool {
-	idleStack = idle
+func Init(frame *ring0.Frame, fs uint64) bool {
 	initFDs()
-	return New(frame, 0) != nil
+	return New(frame, fs) != nil
 }
 
-// Start gives the processor to the first thread. It does not return.
+// AddProcessor gives a processor its idle loop: stack and interrupts are upper ends of two
+// stacks, fs what FS is to be in it. It gives false when there is no memory.
 //
 //go:nosplit
-func Start() {
-	t := dequeue()
-	c := cpu()
-	c.Thread = uintptr(unsafe.Pointer(t))
+func AddProcessor(c *ring0.CPU, stack, interrupts uintptr, fs uint64) bool {
+	t := allocThread()
+	if t == nil {
+		return false
+	}
+	*t = Thread{Top: interrupts, FS: fs, State: Running, sp: ring0.PrepareIdle(stack)}
+	c.IdleThread = uintptr(unsafe.Pointer(t))
+	return true
+}
+
+// RunIdle begins the running processor's idle loop. It does not return.
+//
+//go:nosplit
+func RunIdle() {
+	Lock()
+	c := ring0.This()
+	t := thread(c.IdleThread)
+	c.Thread = c.IdleThread
+	t.cpu, t.since = c.ID, hv.Now()
 	c.SetTrapStack(t.Top)
-	t.State = Running
-	t.since = hv.Now()
+	ring0.Wrmsr(ring0.MSRFSBase, t.FS)
 	var nowhere uintptr
 	ring0.SwitchStack(&nowhere, t.sp)
 }

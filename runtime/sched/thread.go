@@ -48,12 +48,14 @@ type Thread struct {
 	Top     uintptr // upper end of the trap stack
 	FS      uint64  // FS base: Go's thread-local storage
 	next    uintptr // in the run queue
+	cpu     uint32  // number of the processor that runs it, or did last
 	nextDue uintptr // in the list of deadlines
 	due     int64   // deadline in ns of reference time; 0 when in no list
 
-	waitFor uint32
-	reason  uint32
-	waitOn  uintptr
+	waitFor                  uint32
+	reason                   uint32
+	waitOn                   uintptr
+	nextWaiting, prevWaiting uintptr // in the list of those that wait alike
 
 	Signals  Signals
 	ClearTID uintptr // futex to clear and wake at exit (CLONE_CHILD_CLEARTID)
@@ -100,15 +102,10 @@ func thread(t uintptr) *Thread { return (*Thread)(ring0.Pointer(t)) }
 //go:nosplit
 func slot(i uint32) uintptr { return threads[i%MaxThreads] }
 
-// This is the processor that runs us.
-//
-//go:nosplit
-func cpu() *ring0.CPU { return (*ring0.CPU)(ring0.Pointer(ring0.ThisCPU())) }
-
 // Current is the running thread.
 //
 //go:nosplit
-func Current() *Thread { return thread(cpu().Thread) }
+func Current() *Thread { return thread(ring0.This().Thread) }
 
 // Alive is the number of threads.
 //
@@ -129,6 +126,7 @@ func New(frame *ring0.Frame, fs uint64) *Thread {
 	lastID++
 	t.ID = lastID
 	t.FS = fs
+	t.cpu = ring0.This().ID
 	t.sp = ring0.PrepareStack(t.Top, frame)
 	t.Signals = Signals{}
 	t.ClearTID = 0
@@ -141,7 +139,8 @@ func New(frame *ring0.Frame, fs uint64) *Thread {
 	return t
 }
 
-// reuse finds the remains of a thread that exited and runs no more.
+// reuse finds the remains of a thread that exited. It has left its stack, too: it
+// held the kernel lock until then.
 //
 //go:nosplit
 func reuse() *Thread {
@@ -149,7 +148,7 @@ func reuse() *Thread {
 		return nil
 	}
 	for i := uint32(0); i < slots; i++ {
-		if t := thread(slot(i)); t.State == Free && uintptr(unsafe.Pointer(t)) != cpu().Thread {
+		if t := thread(slot(i)); t.State == Free {
 			return t
 		}
 	}
@@ -161,20 +160,30 @@ func create() *Thread {
 	if slots == MaxThreads {
 		return nil
 	}
-	page := mem.AllocFrame()
-	if page == 0 {
+	t := allocThread()
+	if t == nil {
 		return nil
 	}
 	base := uintptr(stackBase + uintptr(slots)*stackSlot)
 	if !MapStack(base, stackBytes) {
-		mem.FreeFrame(page)
+		mem.FreeFrame(uint64(uintptr(unsafe.Pointer(t)) - mem.Phys(0)))
 		return nil
 	}
-	t := thread(mem.Phys(page))
 	*t = Thread{Top: base + stackBytes}
-	threads[slots%MaxThreads] = mem.Phys(page)
+	threads[slots%MaxThreads] = uintptr(unsafe.Pointer(t))
 	slots++
 	return t
+}
+
+// allocThread takes a frame for a Thread, with unknown contents.
+//
+//go:nosplit
+func allocThread() *Thread {
+	page := mem.AllocFrame()
+	if page == 0 {
+		return nil
+	}
+	return thread(mem.Phys(page))
 }
 
 // MapStack maps fresh frames at [base, base+bytes).

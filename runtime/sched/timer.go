@@ -9,7 +9,8 @@ import (
 	"github.com/hvgo/hvgo/hv"
 )
 
-// nearest heads the list of threads with a deadline, the earliest first.
+// nearest heads the list of threads with a deadline, the earliest first. Guarded by the
+// kernel lock.
 var nearest uintptr
 
 // A wait shorter than shortWait may end slack later, as on Linux (PR_SET_TIMERSLACK in
@@ -20,7 +21,9 @@ const (
 	slack     = 50_000
 )
 
-// rememberDue puts a thread into the list, and sees that the timer comes.
+// rememberDue puts a thread into the list, and sees that the timer comes: some
+// processor's timer is always set for the first of the list, or earlier. Behind that,
+// the one whose timer came sets its own for the next (TimerInterrupt).
 //
 //go:nosplit
 func rememberDue(t *Thread, due int64) {
@@ -34,7 +37,9 @@ func rememberDue(t *Thread, due int64) {
 	}
 	t.nextDue = *at
 	*at = uintptr(unsafe.Pointer(t))
-	hv.Arm(thread(nearest).due)
+	if thread(nearest) == t {
+		hv.Arm(due)
+	}
 }
 
 // forgetDue takes a thread out of the list.

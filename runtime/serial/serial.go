@@ -4,7 +4,7 @@
 // Package serial writes to COM1, a 16550 UART that a Generation 2 machine has
 // only when its administrator adds one. It is the console of the runtime
 // itself and of the program's stdout and stderr. All of it is nosplit and may
-// run in any context; the caller holds the kernel lock, so lines do not mix.
+// run in any context. Lock keeps lines of several processors apart.
 package serial
 
 import (
@@ -32,6 +32,18 @@ const (
 const tries = 1 << 16
 
 var present bool
+
+var lock ring0.Lock
+
+// Lock keeps other processors' lines out until Unlock. Interrupts are off.
+//
+//go:nosplit
+func Lock() { lock.Lock() }
+
+// Unlock is the end of Lock.
+//
+//go:nosplit
+func Unlock() { lock.Unlock() }
 
 // Tail keeps the last bytes written, for the crash report to the host.
 var (

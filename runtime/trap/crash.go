@@ -74,7 +74,7 @@ func noSyscallPC() uintptr
 //go:nosplit
 func crash(f *ring0.Frame, why string) {
 	ring0.Cli()
-	self := ring0CPU() + 1
+	self := ring0.This().ID + 1
 	if !crasher.CompareAndSwap(0, self) && crasher.Load() != self {
 		stopHere(f)
 	}
@@ -107,12 +107,17 @@ func crash(f *ring0.Frame, why string) {
 	goLastWords()
 }
 
-// trapInCrash serves what comes when a crash is being told of.
+// trapInEnd serves what comes when the machine ends: on the processor that tells of a
+// crash, and on those that it stops. It gives false where there is no difference.
 //
 //go:nosplit
-func trapInCrash(f *ring0.Frame) {
-	if crasher.Load() != ring0CPU()+1 {
+func trapInEnd(f *ring0.Frame) bool {
+	self := ring0.This().ID + 1
+	if ender.Load() != self {
 		stopHere(f)
+	}
+	if crasher.Load() != self {
+		return false
 	}
 	fixup := ring0.FixupFor(uintptr(f.RIP))
 	switch {
@@ -122,6 +127,7 @@ func trapInCrash(f *ring0.Frame) {
 	default:
 		crash(f, "")
 	}
+	return true
 }
 
 // pageFaultIs says what a page fault of the runtime's was.
@@ -172,9 +178,10 @@ func line2(a string, x uint64, b string, y uint64) {
 //
 //lint:ignore U1000 trap_amd64.s calls it
 func lastWords() {
+	c := ring0.This()
 	serial.Print("processor ")
-	serial.Dec(uint64(ring0CPU()))
-	if c := (*ring0.CPU)(ring0.Pointer(ring0.ThisCPU())); c.Idle != 0 {
+	serial.Dec(uint64(c.ID))
+	if c.Thread == c.IdleThread {
 		serial.Print(", idle")
 	} else if c.Thread != 0 {
 		serial.Print(", thread ")

@@ -18,9 +18,10 @@ import (
 //go:nosplit
 //go:linkname handleTrap github.com/hvgo/hvgo/runtime/trap.handleTrap
 func handleTrap(f *ring0.Frame) {
-	if crasher.Load() != 0 {
-		trapInCrash(f)
-		return
+	if isEnding() {
+		if trapInEnd(f) {
+			return
+		}
 	}
 	if f.Vector >= ring0.FirstInterrupt {
 		interrupt(f)
@@ -82,22 +83,41 @@ func fromKernel(f *ring0.Frame) bool { return int64(f.RSP) < 0 }
 
 //go:nosplit
 func interrupt(f *ring0.Frame) {
+	if f.Vector == hv.VecSpurious {
+		return // has no EOI
+	}
+	c := ring0.This()
+	c.ServeFlush() // before the lock: its holder may wait for it
+	sched.Lock()
 	sched.BeforeInterrupt()
 	switch f.Vector {
 	case hv.VecTimer, hv.VecTimerMsg:
 		sched.TimerInterrupt()
 	case hv.VecVMBus:
-		vmbusInterrupt()
-	case hv.VecSpurious:
-		return // has no EOI
+		vmbusInterrupt(c)
+	case hv.VecIPI:
+		takeMessages(c)
 	}
 	hv.EOI()
-	if fromKernel(f) {
-		return // the idle loop looks by itself
+	if !fromKernel(f) { // the idle loop looks by itself
+		sched.AfterInterrupt()
+		deliverSignals(f)
 	}
-	sched.AfterInterrupt()
-	deliverSignals(f)
+	sched.Unlock()
 }
+
+// handleStart is the first thing that a new thread does: it gives back the kernel lock,
+// which the thread that it was switched from has taken.
+//
+//go:nosplit
+//go:linkname handleStart github.com/hvgo/hvgo/runtime/trap.handleStart
+func handleStart() { sched.Unlock() }
+
+// handleIdle is a processor's idle loop.
+//
+//go:nosplit
+//go:linkname handleIdle github.com/hvgo/hvgo/runtime/trap.handleIdle
+func handleIdle() { sched.Idle() }
 
 // Bits of a page fault's error code (Intel SDM volume 3, 4.7).
 const (
@@ -132,6 +152,7 @@ func pageFault(f *ring0.Frame) {
 
 //go:nosplit
 func outOfMemory(f *ring0.Frame) {
+	stopOthers()
 	serial.Print("hvgo: out of memory: the program uses ")
 	serial.Dec(mem.Resident() * mem.PageSize >> 20)
 	serial.Print(" MiB of ")

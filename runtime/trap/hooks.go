@@ -97,7 +97,7 @@ func plugHooks() {
 		}
 		return kind, sched.Flags(uint64(fd)), true
 	}
-	linux.SetFDFlags = func(fd int, flags uint32) { sched.SetFlags(uint64(fd), flags) }
+	linux.SetFDFlags = setFDFlags
 	linux.NotifyFD = func(fd int, ready uint32) { Kernel(KernelNotify, uintptr(fd), uintptr(ready), 0) }
 	linux.LevelFD = func(fd int, ready uint32) { Kernel(KernelLevel, uintptr(fd), uintptr(ready), 0) }
 	linux.ThreadTime = threadTime
@@ -107,8 +107,7 @@ func plugHooks() {
 	}
 }
 
-// valid asks mem with interrupts masked: another thread's mmap may not come
-// in between.
+// valid asks mem with interrupts masked, as its lock wants it.
 //
 //go:nosplit
 func valid(addr, n uintptr, write bool) bool {
@@ -118,15 +117,23 @@ func valid(addr, n uintptr, write bool) bool {
 	return ok
 }
 
-// threadTime asks sched with interrupts masked: it may not change threads
-// meanwhile.
-//
 //go:nosplit
 func threadTime() int64 {
 	ring0.Cli()
+	sched.Lock()
 	ns := sched.ThreadTime()
+	sched.Unlock()
 	ring0.Sti()
 	return ns
+}
+
+//go:nosplit
+func setFDFlags(fd int, flags uint32) {
+	ring0.Cli()
+	sched.Lock()
+	sched.SetFlags(uint64(fd), flags)
+	sched.Unlock()
+	ring0.Sti()
 }
 
 // seedRandom gives the generator the boot's entropy, and forgets it.

@@ -4,6 +4,8 @@
 package trap
 
 import (
+	"unsafe"
+
 	"github.com/hvgo/hvgo/hv"
 	"github.com/hvgo/hvgo/internal/wire/tlfs"
 	"github.com/hvgo/hvgo/runtime/mem"
@@ -103,32 +105,66 @@ func kernelCall(f *ring0.Frame) int {
 	return 0
 }
 
+// messages are those that came and that nobody took yet: the host has one slot on the
+// first processor, and only that one can free it. Guarded by the kernel lock.
+var messages struct {
+	at [16]struct {
+		n    uint32
+		data [tlfs.MessagePayloadSize]byte
+	}
+	first, count uint32
+}
+
 //go:nosplit
 func takeMessage(dst uintptr) int {
-	if !mem.Prepare(dst, tlfs.MessagePayloadSize, true) {
-		return eFault
-	}
-	typ, n := hv.TakeMessage(tlfs.SINTVMBus, dst)
-	if typ == 0 {
+	q := &messages
+	if q.count == 0 {
 		return eAgain
 	}
+	m := &q.at[q.first%uint32(len(q.at))]
+	if !userRange(dst, tlfs.MessagePayloadSize) || !ring0.CopyUser(dst, uintptr(unsafe.Pointer(&m.data)), tlfs.MessagePayloadSize) {
+		return eFault
+	}
+	q.first++
+	if q.count--; q.count == uint32(len(q.at))-1 { // there may be more
+		sched.Kick(0)
+	}
 	announceMessage()
-	return int(n)
+	return int(m.n)
+}
+
+// takeMessages takes what is in the slot, if c, ours, is the first processor.
+//
+//go:nosplit
+func takeMessages(c *ring0.CPU) {
+	if c.ID != 0 {
+		return
+	}
+	q, before := &messages, messages.count
+	for q.count < uint32(len(q.at)) && hv.MessageWaits(tlfs.SINTVMBus) {
+		m := &q.at[(q.first+q.count)%uint32(len(q.at))]
+		_, n := hv.TakeMessage(tlfs.SINTVMBus, uintptr(unsafe.Pointer(&m.data)))
+		m.n = uint32(n)
+		q.count++
+	}
+	if q.count != before {
+		announceMessage()
+	}
 }
 
 //go:nosplit
 func announceMessage() {
-	if messageEvent != 0 && hv.MessageWaits(tlfs.SINTVMBus) {
+	if messageEvent != 0 && messages.count != 0 {
 		sched.AddEvent(messageEvent-1, 1)
 	}
 }
 
 // vmbusInterrupt marks and wakes: the goroutines that read the eventfds do the
-// work.
+// work. c is our processor.
 //
 //go:nosplit
-func vmbusInterrupt() {
-	announceMessage()
+func vmbusInterrupt(c *ring0.CPU) {
+	takeMessages(c)
 	for i := uintptr(0); i < hv.FlagWords; i++ {
 		flags := hv.TakeFlags(i)
 		for flags != 0 {

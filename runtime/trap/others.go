@@ -5,56 +5,75 @@ package trap
 
 import (
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/power"
 	"github.com/hvgo/hvgo/runtime/report"
 	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/serial"
 )
 
-// Processors is how many processors run; who starts another one counts it here.
-var Processors atomic.Uint32
+// The end of the machine is one processor's work: it stops all others by NMI, which comes
+// also where interrupts are off. From then on no lock is waited for.
+var (
+	ender     atomic.Uint32 // number of that processor, plus one; 0 while there is none
+	endAsked  atomic.Uint32 // 1: the first processor is to finish with endStatus
+	endStatus uint64
+)
 
-// stopped says where each processor was when a crash of another one stopped it. Each
-// writes its own, and then done.
-var stopped [maxStopped]struct {
-	done atomic.Uint32
-	idle uint32
-	f    ring0.Frame
-}
+// stopWait bounds the wait for the other processors, in ns: one that does not stop is
+// left.
+const stopWait = 1_000_000_000
 
-// maxStopped bounds how many processors a report tells of.
-const maxStopped = 64
+// isEnding tells whether some processor ends the machine.
+//
+//go:nosplit
+func isEnding() bool { return ender.Load() != 0 }
 
-// stopWait bounds the wait for the other processors, in ns.
-const stopWait = 100_000_000
-
-// stopOthers stops all other processors by NMI, since the one at fault may hold what
-// they wait for with interrupts masked.
+// stopOthers makes the caller the only processor that runs. A second one that wants to
+// be stays here.
 //
 //go:nosplit
 func stopOthers() {
-	n := min(Processors.Load(), maxStopped)
-	if n <= 1 {
+	me := ring0.This()
+	if !ender.CompareAndSwap(0, me.ID+1) {
+		if ender.Load() != me.ID+1 {
+			ring0.StopForever() // its NMI is on the way
+		}
 		return
 	}
-	hv.NMIOthers()
+	n := ring0.NumCPUs()
+	for i := uint32(0); i < n; i++ {
+		if c := ring0.CPUAt(i); c != me {
+			hv.StopSignal(c)
+		}
+	}
 	end := hv.Now() + stopWait
 	for i := uint32(0); i < n; i++ {
-		for i != ring0CPU() && stopped[i%maxStopped].done.Load() == 0 && hv.Now() < end {
+		c := ring0.CPUAt(i)
+		for c != me && atomic.LoadUintptr(&c.Stopped) == 0 && hv.Now() < end {
 			ring0.Pause()
 		}
 	}
+	ring0.Ending()
 }
 
-// stopHere stops this processor for good, because another one tells of a crash.
+// stopHere stops this processor for good, wherever it was, because another one ends the
+// machine. The first one may have to finish that.
 //
 //go:nosplit
 func stopHere(f *ring0.Frame) {
-	c := (*ring0.CPU)(ring0.Pointer(ring0.ThisCPU()))
-	if s := &stopped[c.ID%maxStopped]; c.ID < maxStopped && s.done.Load() == 0 {
-		s.f, s.idle = *f, c.Idle
-		s.done.Store(1)
+	c := ring0.This()
+	if c.Stopped != 0 { // it was finishing
+		power.Off(false)
+	}
+	atomic.StoreUintptr(&c.Stopped, uintptr(unsafe.Pointer(f)))
+	if c.ID == 0 {
+		for endAsked.Load() == 0 {
+			ring0.Pause()
+		}
+		finish(endStatus)
 	}
 	ring0.StopForever()
 }
@@ -65,12 +84,12 @@ const othersMost = 16
 // printOthers prints what the other processors were doing.
 func printOthers() {
 	idle, printed := 0, 0
-	for i := range min(Processors.Load(), maxStopped) {
-		s := &stopped[i]
+	for i := range ring0.NumCPUs() {
+		c := ring0.CPUAt(i)
 		switch {
-		case i == ring0CPU():
+		case c == ring0.This():
 			continue
-		case s.done.Load() != 0 && s.idle != 0:
+		case c.Stopped != 0 && c.Thread == c.IdleThread:
 			idle++
 			continue
 		case printed == othersMost:
@@ -79,12 +98,12 @@ func printOthers() {
 		printed++
 		serial.Print("processor ")
 		serial.Dec(uint64(i))
-		if s.done.Load() == 0 {
+		if c.Stopped == 0 {
 			serial.Print(": did not answer\n")
 			continue
 		}
 		serial.Print(": ")
-		report.Place(uintptr(s.f.RIP))
+		report.Place(uintptr((*ring0.Frame)(ring0.Pointer(c.Stopped)).RIP))
 		serial.Print("\n")
 	}
 	if idle != 0 {

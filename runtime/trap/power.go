@@ -4,6 +4,7 @@
 package trap
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
@@ -45,11 +46,25 @@ var Restart bool
 // own so that its physical address is one. PrepareCrash sets it.
 var crashText uint64
 
-// powerOff ends the machine with the program's exit status. It does not return.
+// powerOff ends the machine with the program's exit status. It does not return. The
+// first processor does the work, since VMBus's messages come to it.
 //
 //go:nosplit
 func powerOff(status uint64) {
 	ring0.Cli()
+	stopOthers()
+	if c := ring0.This(); c.ID != 0 && atomic.LoadUintptr(&ring0.CPUAt(0).Stopped) != 0 {
+		endStatus = status
+		endAsked.Store(1)
+		ring0.StopForever()
+	}
+	finish(status)
+}
+
+// finish says goodbye to the host and switches off.
+//
+//go:nosplit
+func finish(status uint64) {
 	if VMBusConnection != 0 {
 		unloadVMBus()
 	}

@@ -4,6 +4,7 @@
 package trap
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/hvgo/hvgo/runtime/mem"
@@ -91,15 +92,11 @@ type signalFrame struct {
 	si       info
 }
 
-// Scratch for one signal frame and one set of vector registers: too large for
-// the trap stack's budget. Guarded by the kernel lock; with more processors
-// each needs its own.
-var (
-	frameScratch signalFrame
-	fpScratch    [4096 + 64]byte
-)
+// frameScratch is too large for the trap stack's budget. Guarded by the kernel lock.
+var frameScratch signalFrame
 
-// about is what siginfo says of the signal that is delivered now.
+// about is what siginfo says of the signal that is delivered now. Guarded by the kernel
+// lock.
 var about struct {
 	code          int32
 	value, sigval uint64
@@ -115,12 +112,23 @@ func fault(f *ring0.Frame, sig uint64, code int32, addr uint64) {
 	if a.handler == sigDefault || a.handler == sigIgnore || t.Signals.Mask&(1<<(sig-1)) != 0 {
 		crash(f, "fault with nobody to handle it")
 	}
+	sched.Lock()
 	about.code, about.value, about.sigval = code, addr, 0
 	enterHandler(f, t, sig, a, true)
+	sched.Unlock()
+}
+
+// hasSignals tells whether there is something for deliverSignals. Without the kernel lock
+// it is a guess; who sends a signal to a thread that runs interrupts its processor behind
+// it (sched.Alert).
+//
+//go:nosplit
+func hasSignals(t *sched.Thread) bool {
+	return atomic.LoadUint64(&t.Signals.Pending)&^t.Signals.Mask != 0 || t.Signals.HasSaved
 }
 
 // deliverSignals makes the running thread's pending signals happen before f
-// is returned to.
+// is returned to. The kernel lock is held.
 //
 //go:nosplit
 func deliverSignals(f *ring0.Frame) {
@@ -281,8 +289,8 @@ func restoreFP(f *ring0.Frame, from uintptr) bool {
 		return true
 	}
 	n := ring0.XSaveBytes()
-	area := (uintptr(unsafe.Pointer(&fpScratch)) + 63) &^ 63
-	if n > 4096 || !userRange(from, n) || !ring0.CopyUser(area, from, n) {
+	area := ring0.This().FPScratch
+	if n > mem.PageSize || !userRange(from, n) || !ring0.CopyUser(area, from, n) {
 		return false
 	}
 	*(*uint32)(ring0.Pointer(area + 24)) &= 0xffff // MXCSR
@@ -430,7 +438,7 @@ func send(t *sched.Thread, sig uint64, fromUser bool) {
 		t.Signals.FromKernel |= bit
 	}
 	if t.Signals.Mask&bit == 0 {
-		sched.Wake(t, sched.Interrupted)
+		sched.Alert(t)
 	}
 }
 

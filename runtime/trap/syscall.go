@@ -40,15 +40,76 @@ const pid = 1
 //go:nosplit
 //go:linkname handleSyscall github.com/hvgo/hvgo/runtime/trap.handleSyscall
 func handleSyscall(f *ring0.Frame) {
-	if f.RAX == unix.SYS_RT_SIGRETURN {
-		signalReturn(f)
-	} else if f.RAX >= KernelNotify {
-		f.RAX = uint64(kernelCall(f))
-	} else {
-		f.RAX = uint64(serve(f))
+	if !serveAlone(f) {
+		sched.Lock()
+		if f.RAX == unix.SYS_RT_SIGRETURN {
+			signalReturn(f)
+		} else if f.RAX >= KernelNotify {
+			f.RAX = uint64(kernelCall(f))
+		} else {
+			f.RAX = uint64(serve(f))
+		}
+		deliverSignals(f)
+		sched.Unlock()
+	} else if hasSignals(sched.Current()) {
+		sched.Lock()
+		deliverSignals(f)
+		sched.Unlock()
 	}
-	sched.AfterSyscall()
-	deliverSignals(f)
+}
+
+// serveAlone serves calls that need no kernel lock: those that only look at the running
+// thread, those of memory, which has a lock of its own, and the console's output. It
+// gives false for all others.
+//
+//go:nosplit
+func serveAlone(f *ring0.Frame) bool {
+	a, b, c := uintptr(f.RDI), uintptr(f.RSI), uintptr(f.RDX)
+	r := 0
+	switch f.RAX {
+	case unix.SYS_GETPID:
+		r = pid
+	case unix.SYS_GETTID:
+		r = int(sched.Current().ID)
+	case unix.SYS_MMAP:
+		r = mmap(f)
+	case unix.SYS_MUNMAP:
+		r = -int(mem.Munmap(a, b))
+	case unix.SYS_MPROTECT:
+		r = -int(mem.Mprotect(a, b, int32(c)))
+	case unix.SYS_MADVISE:
+		r = -int(mem.Madvise(a, b, int32(c)))
+	case unix.SYS_MINCORE:
+		r = -int(mem.Mincore(a, b, c))
+	case unix.SYS_MSYNC:
+		r = -int(mem.Msync(a, b, int32(c)))
+	case unix.SYS_MREMAP:
+		at, errno := mem.Mremap(a, b, c, int32(f.R10), uintptr(f.R8))
+		r = result(at, errno)
+	case unix.SYS_WRITE:
+		if sched.Kind(uint64(a)) != ring0.FDConsole {
+			return false
+		}
+		r = console(b, uint64(c))
+	case unix.SYS_SCHED_YIELD:
+		if sched.Others() {
+			return false
+		}
+	case unix.SYS_GETCPU:
+		r = getcpu(a, b)
+	default:
+		return false
+	}
+	f.RAX = uint64(r)
+	return true
+}
+
+//go:nosplit
+func getcpu(cpu, node uintptr) int {
+	if e := putWord32(node, 0); e != 0 { // one NUMA node
+		return e
+	}
+	return putWord32(cpu, ring0.This().ID)
 }
 
 //go:nosplit
@@ -66,22 +127,10 @@ func serve(f *ring0.Frame) int {
 		return nanosleep(hv.Now(), a, b)
 	case unix.SYS_CLOCK_NANOSLEEP:
 		return clockNanosleep(int32(a), b, c, uintptr(f.R10))
-	case unix.SYS_MMAP:
-		return mmap(f)
-	case unix.SYS_MUNMAP:
-		return -int(mem.Munmap(a, b))
-	case unix.SYS_MPROTECT:
-		return -int(mem.Mprotect(a, b, int32(c)))
-	case unix.SYS_MADVISE:
-		return -int(mem.Madvise(a, b, int32(c)))
 	case unix.SYS_READ:
 		return trapRead(uint64(a), b, uint64(c))
 	case unix.SYS_WRITE:
 		return trapWrite(uint64(a), b, uint64(c))
-	case unix.SYS_GETTID:
-		return int(sched.Current().ID)
-	case unix.SYS_GETPID:
-		return pid
 	}
 	return serveRare(f, a, b, c)
 }
@@ -111,18 +160,6 @@ func serveRare(f *ring0.Frame, a, b, c uintptr) int {
 		return serveTimer(f, a, b, c)
 	case unix.SYS_SCHED_GETAFFINITY:
 		return getaffinity(b, c)
-	case unix.SYS_GETCPU:
-		if e := putWord32(b, 0); e != 0 { // one NUMA node
-			return e
-		}
-		return putWord32(a, ring0CPU())
-	case unix.SYS_MINCORE:
-		return -int(mem.Mincore(a, b, c))
-	case unix.SYS_MSYNC:
-		return -int(mem.Msync(a, b, int32(c)))
-	case unix.SYS_MREMAP:
-		at, errno := mem.Mremap(a, b, c, int32(f.R10), uintptr(f.R8))
-		return result(at, errno)
 	case unix.SYS_MLOCK, unix.SYS_MUNLOCK, unix.SYS_MLOCKALL, unix.SYS_MUNLOCKALL:
 		return 0 // there is no swap
 	case unix.SYS_PRCTL:
@@ -310,16 +347,19 @@ func readConsole(buf uintptr, n uint64) int {
 // consoleMost bounds how long one call keeps interrupts out.
 const consoleMost = 4096
 
-// console writes to COM1, a copy at a time: the buffer may be unmapped.
+// console writes to COM1, a copy at a time: the buffer may be unmapped. It takes the
+// console's lock only.
 //
 //go:nosplit
 func console(buf uintptr, n uint64) int {
 	var chunk [128]byte
 	n = min(n, consoleMost)
+	serial.Lock()
 	for done := uint64(0); done < n; {
 		k := uintptr(min(n-done, uint64(len(chunk))))
 		at := uintptr(unsafe.Pointer(&chunk))
 		if !userRange(buf+uintptr(done), k) || !ring0.CopyUser(at, buf+uintptr(done), k) {
+			serial.Unlock()
 			if done > 0 {
 				return int(done)
 			}
@@ -328,6 +368,7 @@ func console(buf uintptr, n uint64) int {
 		serial.Write(at, k)
 		done += uint64(k)
 	}
+	serial.Unlock()
 	return int(n)
 }
 
@@ -354,16 +395,26 @@ func mmap(f *ring0.Frame) int {
 	return result(at, errno)
 }
 
+// getaffinity is sched_getaffinity for any thread: all may run everywhere.
+//
 //go:nosplit
 func getaffinity(n, mask uintptr) int {
-	if n < 8 || n&7 != 0 {
+	cpus := uintptr(ring0.NumCPUs())
+	if n&7 != 0 || n*8 < cpus {
 		return eInval
 	}
-	return putWord64(mask, 1, 8)
+	words := (cpus + 63) / 64
+	for i := uintptr(0); i < words; i++ {
+		word := ^uint64(0)
+		if left := cpus - i*64; left < 64 {
+			word = 1<<left - 1
+		}
+		if e := putWord64(mask+i*8, word, 0); e != 0 {
+			return e
+		}
+	}
+	return int(words * 8)
 }
-
-//go:nosplit
-func ring0CPU() uint32 { return (*ring0.CPU)(ring0.Pointer(ring0.ThisCPU())).ID }
 
 // putWord64 stores a word of the program's and gives ok, or -EFAULT.
 //
@@ -447,11 +498,13 @@ func notServed(nr uint64) int {
 		}
 		if !unservedTrap[nr%linux.MaxCall] {
 			unservedTrap[nr%linux.MaxCall] = true
+			serial.Lock()
 			serial.Print("hvgo: system call ")
 			serial.Print(linux.CallName[nr%linux.MaxCall])
 			serial.Print(" (")
 			serial.Dec(nr)
 			serial.Print(") is not served\n")
+			serial.Unlock()
 		}
 	}
 	return eNoSys
