@@ -295,10 +295,10 @@ func (r *replay) PostMessage(_ uint32, _ uint8, _ uint32, b []byte) error {
 // SignalEvent is host/vmbus.VM. We look at the rings all the time.
 func (r *replay) SignalEvent(uint32, uint8, uint16) error { return nil }
 
-// Memory is host/vmbus.VM.
-// VPs is more than any recording has.
+// VPs is host/vmbus.VM: more than any recording has.
 func (r *replay) VPs() uint32 { return 64 }
 
+// Memory is host/vmbus.VM.
 func (r *replay) Memory() hostbus.Memory { return r }
 
 // Bytes is host/vmbus.Memory.

@@ -34,7 +34,8 @@ var tasks = map[string]func(*run) error{
 	report.Channels: channels,
 	report.Clock:    clock,
 
-	report.Rechannel: rechannel,
+	report.Rechannel:  rechannel,
+	report.Processors: processors,
 }
 
 // system notes which kernel this is and what it found: bus.CLASS is the driver of a

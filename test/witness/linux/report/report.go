@@ -29,7 +29,8 @@ const (
 	Clock    = "clock"
 	Dmesg    = "dmesg"
 
-	Rechannel = "rechannel"
+	Rechannel  = "rechannel"
+	Processors = "processors"
 
 	End = "end" // no task: the last line, with "failed", the number of tasks that did
 )
