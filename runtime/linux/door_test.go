@@ -4,6 +4,7 @@
 package linux
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,6 +43,14 @@ func arenaSet(b []byte) {
 var badPage uintptr
 
 func TestMain(m *testing.M) {
+	if Valid(uintptr(unsafe.Pointer(&badPage)), 1, false) { // hvgo test: the hooks are plugged
+		fmt.Println("skipping all tests: in a guest this package answers the test program's own system calls, and the tests put fakes in the place of its hooks")
+		flag.Parse()
+		if err := flag.Set("test.skip", "."); err != nil {
+			panic(err)
+		}
+		os.Exit(m.Run())
+	}
 	page, err := syscall.Mmap(-1, 0, 4096, syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mmap:", err)
