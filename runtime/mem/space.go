@@ -235,12 +235,12 @@ func clear(start, end uintptr) (errno uintptr) {
 //
 //go:nosplit
 func discard(start, end uintptr) {
-	for {
-		entry, page := nextEntry(start, end)
+	for at := start; ; {
+		entry, page := nextEntry(at, end)
 		if entry == 0 {
 			break
 		}
-		start = page + PageSize
+		at = page + PageSize
 		e := load(entry)
 		if e&(entryOwned|entryFile) == 0 {
 			continue
@@ -254,6 +254,7 @@ func discard(start, end uintptr) {
 			space.resident--
 		}
 	}
+	freeTables(start, end)
 	settle()
 }
 
