@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/internal/wire/tlfs"
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/realmode"
 	"github.com/hvgo/hvgo/runtime/ring0"
@@ -81,20 +82,21 @@ const (
 // starts, so that GOMAXPROCS is right by itself.
 func startOthers() {
 	n := min(Machine.Processors, ring0.MaxCPUs)
-	page := lowPages()
-	if n > 1 && page == 0 {
-		leave(Machine.Processors-1, "no free memory below 1 MiB to start them in")
-		return
-	}
 	if Machine.Processors > n {
 		leave(Machine.Processors-n, "too many")
 	}
 	if n <= 1 {
 		return
 	}
-	copyRoot(page)
-	if !mem.Map(page, uint64(page), 0) {
-		leave(n-1, "no memory for page tables")
+	page := lowPages()
+	if page != 0 {
+		copyRoot(page)
+		if !mem.Map(page, uint64(page), 0) {
+			leave(n-1, "no memory for page tables")
+			return
+		}
+	} else if !hv.CanStart() {
+		leave(n-1, "no free memory below 1 MiB to start them in")
 		return
 	}
 	for i := range n {
@@ -103,7 +105,9 @@ func startOthers() {
 			break
 		}
 	}
-	mem.Unmap(page)
+	if page != 0 {
+		mem.Unmap(page)
+	}
 }
 
 func leave(n uint32, why string) { lost.more, lost.why = lost.more+n, why }
@@ -140,26 +144,42 @@ func startOne(apic uint32, page uintptr) bool {
 	first := s.fatal - 4*unsafe.Sizeof(at)
 	handed := (*[4]uintptr)(ring0.Pointer(first))
 	handed[0], handed[1], handed[2] = at, s.fault, s.fatal
-	realmode.Put(mem.Phys(uint64(page)), uint32(page), realmode.Start{
-		CR4: uint32(ring0.CR4()), Root: ring0.CR3(), Stack: uint64(first), Entry: uint64(processorEntry()),
-	})
-	if !await(c, apic, page) {
+	if !startAt(c, page, first) {
 		lost.silent++
 	}
 	return true
 }
 
+// startAt starts processor c on a stack, by hypercall where the host has one for it, and
+// waits until it runs.
+func startAt(c *ring0.CPU, page, stack uintptr) bool {
+	if hv.CanStart() && hv.Start(c.APIC, processorEntry(), stack) == tlfs.StatusSuccess {
+		return waitState(c, ring0.CPUStarting, getsDone) && comesOn(c)
+	}
+	if page == 0 {
+		return false
+	}
+	realmode.Put(mem.Phys(uint64(page)), uint32(page), realmode.Start{
+		CR4: uint32(ring0.CR4()), Root: ring0.CR3(), Stack: uint64(stack), Entry: uint64(processorEntry()),
+	})
+	return await(c, page)
+}
+
+// comesOn waits until a processor that has arrived runs.
+func comesOn(c *ring0.CPU) bool {
+	return waitState(c, ring0.CPUArrived, getsDone) && atomic.LoadUint32(&c.State) == ring0.CPUOn
+}
+
 // await sends the startup interrupt, again if need be, and waits until the processor
 // runs.
-func await(c *ring0.CPU, apic uint32, page uintptr) bool {
+func await(c *ring0.CPU, page uintptr) bool {
 	for again := range 2 {
-		hv.Wake(apic, page, again > 0)
+		hv.Wake(c.APIC, page, again > 0)
 		if waitState(c, ring0.CPUStarting, comes) {
-			return waitState(c, ring0.CPUArrived, getsDone) && atomic.LoadUint32(&c.State) == ring0.CPUOn
+			return comesOn(c)
 		}
 	}
-	return !atomic.CompareAndSwapUint32(&c.State, ring0.CPUStarting, ring0.CPULost) &&
-		waitState(c, ring0.CPUArrived, getsDone)
+	return !atomic.CompareAndSwapUint32(&c.State, ring0.CPUStarting, ring0.CPULost) && comesOn(c)
 }
 
 // waitState waits until the processor has left a state, ns at most.
