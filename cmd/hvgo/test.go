@@ -311,7 +311,7 @@ var placesOutside = []string{"HOME", "PATH", "PWD", "OLDPWD", "TMPDIR", "SHELL",
 
 // prepare writes the disks, and gives the arguments of hvgo test-guest.
 func (t *testRun) prepare(pkg builtTest, out io.Writer) ([]string, error) {
-	job := testjob.Job{Dir: pkg.Dir, Args: t.args, Begin: "hvgo: the tests begin " + rand.Text()}
+	job := testjob.Job{Dir: pkg.Dir, Args: t.argsWithout(""), Begin: "hvgo: the tests begin " + rand.Text()}
 	var more []string
 	if pkg.Standard {
 		var err error

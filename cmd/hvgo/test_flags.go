@@ -21,7 +21,8 @@ import (
 // testPlan is a command line of hvgo test, understood as go test does it.
 type testPlan struct {
 	packages []string // none: that of the current folder
-	args     []string // of the test programs, as they take them
+	args     []string // of the test programs, as they take them, without -skip
+	skip     string
 	build    []string // flags of go test -c
 	profiles map[string]string
 	outDir   string // of profiles with a relative name
@@ -139,6 +140,10 @@ func (p *testPlan) take(arg, name, value string, given bool) (err error) {
 				return fmt.Errorf("flag -timeout: %q is no duration, such as 30s or 10m; 0 is none", value)
 			}
 			return nil // finish adds it
+		}
+		if name == "skip" {
+			p.skip = value
+			return nil
 		}
 	default:
 		p.args = append(p.args, arg)

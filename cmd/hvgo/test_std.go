@@ -58,7 +58,7 @@ func (t *testRun) standard(job *testjob.Job, pkg build.TestPackage, out io.Write
 	if err != nil || len(skips) == 0 {
 		return more, err
 	}
-	job.Args = addSkip(job.Args, stdtest.Pattern(skips))
+	job.Args = t.argsWithout(stdtest.Pattern(skips))
 	if !t.verbose || t.list {
 		return more, nil
 	}
@@ -69,15 +69,14 @@ func (t *testRun) standard(job *testjob.Job, pkg build.TestPackage, out io.Write
 	return more, sayLeftOut(out, skips, t.selected(names))
 }
 
-// addSkip joins a pattern with the one that a command line has, if any.
-func addSkip(args []string, pattern string) []string {
-	const flag = "-test.skip="
-	args = slices.Clone(args)
-	if i := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, flag) }); i >= 0 {
-		args[i] += "|" + pattern
-		return args
+// argsWithout are the arguments of a test program that leaves out what the pattern
+// says, and what the command line says.
+func (p *testPlan) argsWithout(pattern string) []string {
+	both := strings.Trim(p.skip+"|"+pattern, "|")
+	if both == "" {
+		return p.args
 	}
-	return slices.Insert(args, 1, flag+pattern)
+	return slices.Insert(slices.Clone(p.args), 1, "-test.skip="+both)
 }
 
 // selected are the tests that -run asks for, as far as a test's own name decides.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hvgo/hvgo/host/machine"
 	"github.com/hvgo/hvgo/host/vmm"
+	"github.com/hvgo/hvgo/internal/stdtest"
 )
 
 func TestParseTest(t *testing.T) {
@@ -43,8 +44,8 @@ func TestParseTest(t *testing.T) {
 			}
 		}
 	}
-	p, err := parseTest(strings.Fields("-outputdir /tmp -memprofile m -trace /t -memory 1G -timeout 0 -bench . -tags a,b -failfast"))
-	if err != nil || p.profiles["memprofile"] != "/tmp/m" || p.profiles["trace"] != "/t" || p.memory != 1<<30 || p.timeout != 0 || !p.bench || p.tags != "a,b" || !p.failFast {
+	p, err := parseTest(strings.Fields("-cpus 4 -noskip -outputdir /tmp -memprofile m -trace /t -memory 1G -timeout 0 -bench . -tags a,b -failfast"))
+	if err != nil || p.profiles["memprofile"] != "/tmp/m" || p.profiles["trace"] != "/t" || p.memory != 1<<30 || p.cpus != 4 || !p.noSkip || p.timeout != 0 || !p.bench || p.tags != "a,b" || !p.failFast {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
@@ -52,7 +53,7 @@ func TestParseTest(t *testing.T) {
 func TestParseTestRefuses(t *testing.T) {
 	for line, want := range map[string]string{
 		"-race ./...": "cgo", "-exec x": "-exec", "-run": "needs a value", "-timeout soon": "duration", "-timeout=-1s": "duration",
-		"-v=perhaps": "neither true nor false", "-memory 1": "memory", "-nested -native": "contradict", "-cpuprofile=": "name of a file", "-fuzz F": "seeds", "-o x": "-c", "-trace /no/such/x": "no folder",
+		"-v=perhaps": "neither true nor false", "-memory 1": "memory", "-cpus 0": "-cpus", "-cpus 65": "-cpus", "-nested -native": "contradict", "-cpuprofile=": "name of a file", "-fuzz F": "seeds", "-o x": "-c", "-trace /no/such/x": "no folder",
 	} {
 		if _, err := parseTest(strings.Fields(line)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", line, err, want)
@@ -81,6 +82,33 @@ func TestTestOutput(t *testing.T) {
 	_, _ = o.Write([]byte("no disk\r\n"))
 	if o.end(); !strings.Contains(b.String(), "no disk") {
 		t.Errorf("a guest that did not begin said %q", b.String())
+	}
+}
+
+// The list of tests to leave out becomes flags and lines of the test program's kind.
+func TestSkips(t *testing.T) {
+	p, err := parseTest([]string{"-v", "-run", "TestA|TestC/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := testRun{testPlan: p}
+	var b bytes.Buffer
+	skips := []stdtest.Skip{{Test: "Test[AB]", Reason: "why", Line: 7}, {Test: "TestC/x", Reason: "sub"}}
+	if err := sayLeftOut(&b, skips, r.selected([]string{"TestA", "TestB", "TestC"})); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), "=== RUN   TestA\n    skip.txt:7: why\n--- SKIP: TestA (0.00s)\n"; got != want {
+		t.Errorf("said %q, want %q", got, want)
+	}
+	for line, want := range map[string]string{"": "-test.paniconexit0 -test.skip=^X$", "-skip Y": "-test.paniconexit0 -test.skip=Y|^X$"} {
+		p, err := parseTest(append(strings.Fields(line), "-args", "-test.skip=mine"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(p.argsWithout("^X$"), " ")
+		if got = strings.Replace(got, "-test.timeout=10m0s ", "", 1); got != want+" -test.skip=mine" {
+			t.Errorf("%q: %s, want %s", line, got, want)
+		}
 	}
 }
 

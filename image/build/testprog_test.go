@@ -80,10 +80,33 @@ func TestTestProgram(t *testing.T) {
 	}
 }
 
+// TestStandardLibrary builds tests of a package that hvgo itself is made of, with
+// tests in the package and beside it.
+func TestStandardLibrary(t *testing.T) {
+	tt := tests(t, tree(t, nil)) // in no module
+	pkgs, err := tt.List(context.Background(), []string{"sync/atomic", "errors"})
+	if err != nil || len(pkgs) != 2 || !pkgs[0].Standard || len(pkgs[0].TestFiles) == 0 {
+		t.Fatalf("%+v, %v", pkgs, err)
+	}
+	if tt.GOROOT() == "" {
+		t.Error("no GOROOT")
+	}
+	for _, p := range pkgs {
+		p.Tags = "timetzdata"
+		out := filepath.Join(t.TempDir(), "test.elf")
+		if err := tt.Build(context.Background(), p, out); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(out); err != nil || !bytes.Contains(b, []byte(p.ImportPath+"_test.Test")) {
+			t.Errorf("%s: no test in it, %v", p.ImportPath, err)
+		}
+	}
+}
+
 func TestTestRefusals(t *testing.T) {
 	dir := tree(t, map[string]string{"go.mod": "module example.com/m\n\ngo 1.24\n", "a/a.go": "package a\n"})
 	for pattern, want := range map[string]string{
-		"strings": "standard library", "./nowhere": "cannot be loaded", "example.com/m/nothing/...": "no packages",
+		"cmd/gofmt": "Go toolchain", "./nowhere": "cannot be loaded", "example.com/m/nothing/...": "no packages",
 	} {
 		_, err := tests(t, dir).List(context.Background(), []string{pattern})
 		if err == nil || !IsUserError(err) || !strings.Contains(err.Error(), want) {

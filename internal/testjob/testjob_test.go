@@ -71,6 +71,35 @@ func TestJob(t *testing.T) {
 	}
 }
 
+// TestMore takes files from elsewhere below the root, once each.
+func TestMore(t *testing.T) {
+	root, to := t.TempDir(), t.TempDir()
+	write(t, root, map[string]string{"src/a/a.go": "a", "src/a/b/b.go": "b", "src/c/c.go": "c", "src/c/d/d.go": "d", "VERSION": "v"})
+	var b bytes.Buffer
+	want := Job{Root: root, Dir: filepath.Join(root, "src/a")}
+	if _, err := Write(&b, want, "src/c", "src/c/d", "VERSION"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(&b, func(j Job, h *tar.Header, r io.Reader) error {
+		j.Root = to
+		return Unpack(j, h, r)
+	})
+	if err != nil || got.Root != root || got.Dir != want.Dir {
+		t.Fatalf("job %+v, %v", got, err)
+	}
+	for name, text := range map[string]string{"src/a/a.go": "a", "src/c/c.go": "c", "src/c/d/d.go": "d", "VERSION": "v"} {
+		if b, err := os.ReadFile(filepath.Join(to, name)); err != nil || string(b) != text {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(to, "src/a/b")); !os.IsNotExist(err) {
+		t.Errorf("a sub-folder with a package was taken along: %v", err)
+	}
+	if _, err := Write(io.Discard, want, "src/none"); err == nil {
+		t.Error("a file that is not there was taken")
+	}
+}
+
 // archive makes one with headers as given.
 func archive(t testing.TB, job string, headers ...*tar.Header) *bytes.Buffer {
 	t.Helper()
@@ -103,6 +132,7 @@ func TestHostile(t *testing.T) {
 		{"zeros", "no test job", bytes.NewBuffer(make([]byte, 8192))},
 		{"no JSON", "job.json", archive(t, "{")},
 		{"relative folder", "not absolute", archive(t, `{"Dir":"d"}`)},
+		{"relative root", "not absolute", archive(t, `{"Dir":"/d","Root":"d"}`)},
 		{"upwards", "bad file name", archive(t, job, &tar.Header{Name: "files/../x", Size: 1})},
 		{"absolute", "bad file name", archive(t, job, &tar.Header{Name: "files//etc/x", Size: 1})},
 		{"elsewhere", "bad file name", archive(t, job, &tar.Header{Name: "x", Size: 1})},
