@@ -16,6 +16,7 @@
 //	dhcp.go      the DHCPv4 client, with dhcpconn.go beneath it
 //	resolv.go    what the lease says about names
 //	socket.go    sockets; sockopt.go, addr.go and errno.go beside it
+//	shortcut.go  bytes of the machine's connections with itself pass TCP by
 //
 // IPv6 is there on the loopback interface only; an AF_INET6 socket that is not
 // IPV6_V6ONLY speaks IPv4 as well.

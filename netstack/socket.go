@@ -39,6 +39,7 @@ type socket struct {
 	entry  waiter.Entry
 	notify atomic.Pointer[func(uint32)]
 	once   sync.Once // Close
+	local  local     // of streams
 
 	errorTaken atomic.Bool // SO_ERROR gave the error that ended the stream
 }
@@ -134,6 +135,9 @@ func (s *socket) Ready() uint32 {
 	if m&waiter.EventErr != 0 {
 		r |= syscall.EPOLLERR
 	}
+	if s.stream {
+		r = s.readyShortcut(r)
+	}
 	return r
 }
 
@@ -155,7 +159,11 @@ func (s *socket) Connect(remote netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	return errno(s.ep.Connect(f))
+	err1 := s.ep.Connect(f)
+	if s.stream {
+		s.n.meet(s, f, false)
+	}
+	return errno(err1)
 }
 
 // Listen implements linux.Socket.
@@ -181,7 +189,9 @@ func (s *socket) Accept() (linux.Socket, netip.AddrPort, error) {
 	if err != nil {
 		return nil, netip.AddrPort{}, errno(err)
 	}
-	return s.n.newSocket(ep, wq, s.domain, true), s.addrPort(peer), nil
+	conn := s.n.newSocket(ep, wq, s.domain, true)
+	s.n.meet(conn, peer, true)
+	return conn, s.addrPort(peer), nil
 }
 
 // readers and writers are kept because the stack takes interfaces.
@@ -192,14 +202,21 @@ var (
 
 // Send implements linux.Socket.
 func (s *socket) Send(p []byte, to netip.AddrPort) (int, error) {
+	if s.stream {
+		return s.sendStream(p)
+	}
 	var o tcpip.WriteOptions
-	if to.Addr().IsValid() && !s.stream {
+	if to.Addr().IsValid() {
 		f, err := s.peer(to)
 		if err != nil {
 			return 0, err
 		}
 		o.To = &f
 	}
+	return s.sendStack(p, o)
+}
+
+func (s *socket) sendStack(p []byte, o tcpip.WriteOptions) (int, error) {
 	r := readers.Get().(*bytes.Reader)
 	r.Reset(p)
 	n, err := s.ep.Write(r, o)
@@ -216,11 +233,22 @@ func (s *socket) Recv(p []byte, peek bool) (int, netip.AddrPort, bool, error) {
 	if s.stream && len(p) == 0 {
 		return 0, netip.AddrPort{}, false, nil
 	}
+	if s.stream {
+		if n := s.recvShortcut(p, peek); n > 0 {
+			return n, netip.AddrPort{}, false, nil
+		}
+	}
 	w := writers.Get().(*tcpip.SliceWriter)
 	*w = p
 	res, err := s.ep.Read(w, tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: !s.stream})
 	*w = nil
 	writers.Put(w)
+	if err != nil && s.stream {
+		// The end of the stream is told behind what came by the shortcut.
+		if n := s.recvShortcut(p, peek); n > 0 {
+			return n, netip.AddrPort{}, false, nil
+		}
+	}
 	switch err.(type) {
 	case nil:
 	case *tcpip.ErrClosedForReceive:
@@ -235,6 +263,7 @@ func (s *socket) Recv(p []byte, peek bool) (int, netip.AddrPort, bool, error) {
 	}
 	if s.stream {
 		if !peek {
+			s.local.got.Add(int64(res.Count))
 			s.ep.ModerateRecvBuf(res.Count)
 		}
 		return res.Count, netip.AddrPort{}, false, nil
@@ -284,6 +313,9 @@ func (s *socket) Buffered() (in, out int) {
 	if v, err := s.ep.GetSockOptInt(tcpip.SendQueueSizeOption); err == nil {
 		out = v
 	}
+	if c := s.local.path.Load(); c != nil {
+		in += c.in.length()
+	}
 	return in, out
 }
 
@@ -292,6 +324,9 @@ func (s *socket) Close() error {
 	s.once.Do(func() {
 		s.notify.Store(nil)
 		s.wq.EventUnregister(&s.entry)
+		if s.stream {
+			s.closeShortcut()
+		}
 		s.ep.Close()
 	})
 	return nil

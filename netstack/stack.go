@@ -63,6 +63,8 @@ type Stack struct {
 	link  *link      // nil: no card
 	lease *Lease     // nil: none
 	own   []tcpip.Route
+
+	meetings meetings // of streams
 }
 
 // New makes a stack with the loopback interface only.
