@@ -37,9 +37,7 @@ func Drop() {
 }
 
 // DropAll drops all translations but global ones; the program has none of those.
-//
-//go:nosplit
-func DropAll() { SetCR3(CR3()) }
+func DropAll()
 
 // ServeFlush drops what another processor asked for, and says so. An idle one is not
 // waited for: what Flush says may be a later request's by now.
