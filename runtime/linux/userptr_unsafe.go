@@ -55,10 +55,10 @@ func (c *call) ptr(i int) ref {
 
 func (r ref) isNil() bool { return r.v == 0 && !r.onStack }
 
-// add is the address n bytes further.
+// add is the address n bytes further. Behind the stack nothing is valid.
 func (r ref) add(n uintptr) ref {
 	if r.onStack {
-		return ref{r.v - n, true}
+		return ref{r.v - min(n, r.v), true}
 	}
 	return ref{r.v + n, false}
 }

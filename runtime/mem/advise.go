@@ -131,13 +131,16 @@ func mincore(addr, length, vec uintptr) (errno uintptr) {
 		return ENOMEM
 	}
 	end = pageAlign(end)
-	if !prepare(vec, (end-addr)>>PageShift, true) {
+	if pages := (end - addr) >> PageShift; vec+pages < vec || vec+pages > UserEnd {
 		return EFAULT
 	}
 	for ; addr < end; addr += PageSize {
 		i := lookup(addr)
 		if i == space.n || at(i).start > addr {
 			return ENOMEM
+		}
+		if !prepare(vec, 1, true) {
+			return EFAULT
 		}
 		resident := byte(0)
 		if entry, shift := findEntry(addr); entry != 0 {

@@ -58,7 +58,6 @@ type Thread struct {
 	nextWaiting, prevWaiting uintptr // in the list of those that wait alike
 
 	Signals  Signals
-	Task     Task
 	ClearTID uintptr // futex to clear and wake at exit (CLONE_CHILD_CLEARTID)
 	since    int64   // when it was last given the processor, or charged
 	used     int64   // CPU time until since, in ns
@@ -130,7 +129,6 @@ func New(frame *ring0.Frame, fs uint64) *Thread {
 	t.cpu = ring0.This().ID
 	t.sp = ring0.PrepareStack(t.Top, frame)
 	t.Signals = Signals{}
-	t.inheritTask()
 	t.ClearTID = 0
 	t.waitFor = waitNone
 	t.due = 0
@@ -211,7 +209,7 @@ func MapStack(base, bytes uintptr) bool {
 //go:nosplit
 func Exit() {
 	t := Current()
-	if t.ClearTID != 0 {
+	if t.ClearTID != 0 && t.ClearTID <= mem.UserEnd-4 {
 		var zero uint32
 		if ring0.CopyUser(t.ClearTID, uintptr(unsafe.Pointer(&zero)), 4) {
 			FutexWake(t.ClearTID, 1)

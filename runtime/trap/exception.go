@@ -38,6 +38,11 @@ func handleTrap(f *ring0.Frame) {
 		crash(f, "double fault")
 	case ring0.VecMachine:
 		crash(f, "machine check")
+	case ring0.VecProtection:
+		if fixup := ring0.FixupFor(uintptr(f.RIP)); fixup != 0 {
+			f.RIP = uint64(fixup) // an address that is not canonical
+			return
+		}
 	}
 	if fromKernel(f) {
 		crash(f, "exception in the runtime")

@@ -18,6 +18,10 @@ import (
 // errno. On Linux it faults or gives -ENOSYS: only a booted guest makes it.
 func Kernel(call, a, b, c uintptr) int
 
+// kernelMark is the last argument of the runtime's own calls ("hvgocall"): a number
+// that a program made up is none of them.
+const kernelMark = 0x6c6c61636f677668
+
 // The runtime's own calls.
 const (
 	KernelNotify   = 0x1000 + iota // fd, ready: sched.Notify
@@ -37,7 +41,6 @@ const (
 	KernelDeflate                  // physical address, pages: frames from the host
 	KernelDupFD                    // fd, flags, lowest: sched.DupFD
 	KernelLimitFDs                 // number: sched.LimitFDs
-	KernelTask                     // slot, *TaskInfo: the first thread there or behind
 	KernelStore                    // *storeCall: files in memory
 
 	KernelProvoke = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
@@ -98,8 +101,6 @@ func kernelCall(f *ring0.Frame) int {
 		return sched.DupFD(uint64(a), uint32(b), uint64(c))
 	case KernelLimitFDs:
 		sched.LimitFDs(uint64(a))
-	case KernelTask:
-		return taskInfo(uint32(a), b)
 	case KernelStore:
 		return storeCalled(a)
 	default:

@@ -306,47 +306,50 @@ func restoreFP(f *ring0.Frame, from uintptr) bool {
 func serveSignal(f *ring0.Frame, a, b, c uintptr) int {
 	switch f.RAX {
 	case unix.SYS_RT_SIGACTION:
-		return sigaction(uint64(a), b, c, uintptr(f.R10))
+		return sigaction(uint64(uint32(a)), b, c, uintptr(f.R10))
 	case unix.SYS_RT_SIGPROCMASK:
-		return sigprocmask(a, b, c, uintptr(f.R10))
+		return sigprocmask(int32(a), b, c, uintptr(f.R10))
 	case unix.SYS_SIGALTSTACK:
 		return sigaltstack(f, a, b)
 	case unix.SYS_TGKILL:
+		if int32(a) <= 0 || int32(b) <= 0 {
+			return eInval
+		}
 		if int32(a) != pid {
 			return eSrch
 		}
-		return tkill(int32(b), uint64(c))
+		return tkill(int32(b), uint64(uint32(c)))
 	case unix.SYS_TKILL:
-		return tkill(int32(a), uint64(b))
+		return tkill(int32(a), uint64(uint32(b)))
 	case unix.SYS_KILL:
 		if id := int32(a); id != pid && id != 0 && id != -1 {
 			return eSrch
 		}
-		return signalProgram(uint64(b))
+		return signalProgram(uint64(uint32(b)))
 	case unix.SYS_RT_SIGPENDING:
-		return putWord64(a, sched.Current().Signals.Pending, 0)
+		return sigpending(a, b)
 	case unix.SYS_PAUSE:
 		sched.Block(sched.WaitSignal, 0, 0)
 		return eIntr
 	}
-	return serveTask(f, a, b, c)
+	return notServed(f.RAX)
 }
 
 //go:nosplit
 func sigaction(sig uint64, act, old, setBytes uintptr) int {
-	if setBytes != 8 || sig == 0 || sig > numSignals {
+	if setBytes != 8 {
+		return eInval
+	}
+	var now action
+	if act != 0 && (!userRange(act, actionBytes) || !ring0.CopyUser(uintptr(unsafe.Pointer(&now)), act, actionBytes)) {
+		return eFault
+	}
+	if sig == 0 || sig > numSignals || act != 0 && 1<<(sig-1)&unblockable != 0 {
 		return eInval
 	}
 	a := actionOf(sig)
 	was := *a
 	if act != 0 {
-		if 1<<(sig-1)&unblockable != 0 {
-			return eInval
-		}
-		var now action
-		if !userRange(act, actionBytes) || !ring0.CopyUser(uintptr(unsafe.Pointer(&now)), act, actionBytes) {
-			return eFault
-		}
 		*a = now
 	}
 	if old != 0 && (!userRange(old, actionBytes) || !ring0.CopyUser(old, uintptr(unsafe.Pointer(&was)), actionBytes)) {
@@ -356,7 +359,7 @@ func sigaction(sig uint64, act, old, setBytes uintptr) int {
 }
 
 //go:nosplit
-func sigprocmask(how, set, old, setBytes uintptr) int {
+func sigprocmask(how int32, set, old, setBytes uintptr) int {
 	if setBytes != 8 {
 		return eInval
 	}
@@ -381,6 +384,42 @@ func sigprocmask(how, set, old, setBytes uintptr) int {
 	if old != 0 {
 		return putWord64(old, was, 0)
 	}
+	return 0
+}
+
+// sigpending gives as many bytes of the set as asked for.
+//
+//go:nosplit
+func sigpending(set, setBytes uintptr) int {
+	if setBytes > 8 {
+		return eInval
+	}
+	s := &sched.Current().Signals
+	pending := s.Pending & s.Mask // what is not masked is on its way
+	if !userRange(set, setBytes) || !ring0.CopyUser(set, uintptr(unsafe.Pointer(&pending)), setBytes) {
+		return eFault
+	}
+	return 0
+}
+
+// waitMask makes a set of the program's, if it gives one, the running thread's
+// mask until the call ends: deliverSignals takes it back.
+//
+//go:nosplit
+func waitMask(set, setBytes uintptr) int {
+	if set == 0 {
+		return 0
+	}
+	if setBytes != 8 {
+		return eInval
+	}
+	var mask uint64
+	if !userRange(set, 8) || !ring0.CopyUser(uintptr(unsafe.Pointer(&mask)), set, 8) {
+		return eFault
+	}
+	s := &sched.Current().Signals
+	s.Saved, s.HasSaved = s.Mask, true
+	s.Mask = mask &^ unblockable
 	return 0
 }
 
@@ -410,7 +449,7 @@ func sigaltstack(f *ring0.Frame, set, old uintptr) int {
 		switch {
 		case onAlt:
 			return ePerm
-		case uint32(now[1])&^ssOnStack == ssDisable:
+		case uint32(now[1]) == ssDisable:
 			s.AltSP, s.AltSize = 0, 0
 		case uint32(now[1])&^ssOnStack != 0:
 			return eInval
@@ -444,12 +483,15 @@ func send(t *sched.Thread, sig uint64, fromUser bool) {
 
 //go:nosplit
 func tkill(id int32, sig uint64) int {
-	if sig > numSignals {
+	if id <= 0 {
 		return eInval
 	}
 	t := sched.ByID(id)
 	if t == nil {
 		return eSrch
+	}
+	if sig > numSignals {
+		return eInval
 	}
 	if sig != 0 {
 		send(t, sig, true)

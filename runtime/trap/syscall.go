@@ -44,7 +44,7 @@ func handleSyscall(f *ring0.Frame) {
 		sched.Lock()
 		if f.RAX == unix.SYS_RT_SIGRETURN {
 			signalReturn(f)
-		} else if f.RAX >= KernelNotify {
+		} else if f.RAX >= KernelNotify && f.R9 == kernelMark {
 			f.RAX = uint64(kernelCall(f))
 		} else {
 			f.RAX = uint64(serve(f))
@@ -87,7 +87,7 @@ func serveAlone(f *ring0.Frame) bool {
 		at, errno := mem.Mremap(a, b, c, int32(f.R10), uintptr(f.R8))
 		r = result(at, errno)
 	case unix.SYS_WRITE:
-		if sched.Kind(uint64(a)) != ring0.FDConsole {
+		if sched.Kind(uint64(uint32(a))) != ring0.FDConsole {
 			return false
 		}
 		r = console(b, uint64(c))
@@ -121,16 +121,21 @@ func serve(f *ring0.Frame) int {
 	case unix.SYS_SCHED_YIELD:
 		sched.Yield()
 		return 0
-	case unix.SYS_EPOLL_WAIT, unix.SYS_EPOLL_PWAIT:
-		return sched.EpollWait(uint64(a), b, int32(c), dueMillis(int32(f.R10)))
+	case unix.SYS_EPOLL_WAIT:
+		return sched.EpollWait(uint64(uint32(a)), b, int32(c), dueMillis(int32(f.R10)))
+	case unix.SYS_EPOLL_PWAIT:
+		if errno := waitMask(uintptr(f.R8), uintptr(f.R9)); errno != 0 {
+			return errno
+		}
+		return sched.EpollWait(uint64(uint32(a)), b, int32(c), dueMillis(int32(f.R10)))
 	case unix.SYS_NANOSLEEP:
 		return nanosleep(hv.Now(), a, b)
 	case unix.SYS_CLOCK_NANOSLEEP:
 		return clockNanosleep(int32(a), b, c, uintptr(f.R10))
 	case unix.SYS_READ:
-		return trapRead(uint64(a), b, uint64(c))
+		return trapRead(uint64(uint32(a)), b, uint64(c))
 	case unix.SYS_WRITE:
-		return trapWrite(uint64(a), b, uint64(c))
+		return trapWrite(uint64(uint32(a)), b, uint64(c))
 	}
 	return serveRare(f, a, b, c)
 }
@@ -154,17 +159,27 @@ func serveRare(f *ring0.Frame, a, b, c uintptr) int {
 	case unix.SYS_CLOCK_GETRES:
 		return clockGetres(int32(a), b)
 	case unix.SYS_GETTIMEOFDAY:
-		return gettimeofday(a)
+		return gettimeofday(a, b)
 	case unix.SYS_SETITIMER, unix.SYS_GETITIMER, unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_TIMER_GETTIME,
 		unix.SYS_TIMER_GETOVERRUN, unix.SYS_TIMER_DELETE:
 		return serveTimer(f, a, b, c)
 	case unix.SYS_SCHED_GETAFFINITY:
-		return getaffinity(b, c)
-	case unix.SYS_MLOCK, unix.SYS_MUNLOCK, unix.SYS_MLOCKALL, unix.SYS_MUNLOCKALL:
-		return 0 // there is no swap
+		return getaffinity(int32(a), uint32(b), c)
+	case unix.SYS_MLOCK, unix.SYS_MUNLOCK:
+		return -int(mem.Mlock(a, b, f.RAX == unix.SYS_MLOCK))
+	case unix.SYS_MLOCKALL:
+		const all = unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT
+		if a = uintptr(uint32(a)); a == 0 || a&^all != 0 || a == unix.MCL_ONFAULT {
+			return eInval
+		}
+		return 0
+	case unix.SYS_MUNLOCKALL:
+		return 0
+	case unix.SYS_PRCTL:
+		return eInval // Go asks for names of memory areas, and does without
 	case unix.SYS_CLOSE, unix.SYS_FCNTL, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_DUP,
 		unix.SYS_EPOLL_CREATE, unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EVENTFD, unix.SYS_EVENTFD2:
-		return serveDescriptor(f, uint64(a), b, c)
+		return serveDescriptor(f, uint64(uint32(a)), b, c)
 	}
 	return serveSignal(f, a, b, c)
 }
@@ -235,12 +250,15 @@ func fcntl(fd uint64, cmd, arg uintptr) int {
 	return eInval
 }
 
-// vector serves readv and writev part by part.
+// vector serves readv and writev part by part, when all parts were looked at.
 //
 //go:nosplit
 func vector(f *ring0.Frame, fd uint64, parts, n uintptr) int {
 	if n > 1024 {
 		return eInval
+	}
+	if errno := checkVector(parts, n); errno != 0 {
+		return errno
 	}
 	done := 0
 	for ; n > 0; n, parts = n-1, parts+16 {
@@ -265,6 +283,29 @@ func vector(f *ring0.Frame, fd uint64, parts, n uintptr) int {
 		}
 	}
 	return done
+}
+
+// checkVector refuses an array with a part that no program can have.
+//
+//go:nosplit
+func checkVector(parts, n uintptr) int {
+	if !userRange(parts, 16*n) {
+		return eFault
+	}
+	errno := 0
+	for end := parts + 16*n; parts < end; parts += 16 {
+		var part [2]uint64
+		if !ring0.CopyUser(uintptr(unsafe.Pointer(&part)), parts, 16) {
+			return eFault
+		}
+		if int64(part[1]) < 0 {
+			return eInval
+		}
+		if !userRange(uintptr(part[0]), uintptr(part[1])) {
+			errno = eFault
+		}
+	}
+	return errno
 }
 
 //go:nosplit
@@ -396,10 +437,13 @@ func mmap(f *ring0.Frame) int {
 // getaffinity is sched_getaffinity for any thread: all may run everywhere.
 //
 //go:nosplit
-func getaffinity(n, mask uintptr) int {
+func getaffinity(id int32, n uint32, mask uintptr) int {
 	cpus := uintptr(ring0.NumCPUs())
-	if n&7 != 0 || n*8 < cpus {
+	if n&7 != 0 || uintptr(n*8) < cpus { // n counts bytes; as on Linux the product has 32 bits
 		return eInval
+	}
+	if id != 0 && (id < 0 || sched.ByID(id) == nil) {
+		return eSrch
 	}
 	words := (cpus + 63) / 64
 	for i := uintptr(0); i < words; i++ {
@@ -458,10 +502,21 @@ func archPrctl(op, arg uintptr) int {
 //
 //go:nosplit
 func clone(f *ring0.Frame) int {
-	const must = unix.CLONE_VM | unix.CLONE_THREAD | unix.CLONE_SIGHAND
+	const (
+		must  = unix.CLONE_VM | unix.CLONE_THREAD | unix.CLONE_SIGHAND
+		never = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID |
+			unix.CLONE_NEWNET | unix.CLONE_PIDFD | unix.CLONE_VFORK
+	)
 	flags := f.RDI
-	if flags&must != must {
+	switch {
+	case flags&(unix.CLONE_THREAD|unix.CLONE_SIGHAND) == unix.CLONE_THREAD, flags&(unix.CLONE_SIGHAND|unix.CLONE_VM) == unix.CLONE_SIGHAND:
+		return eInval
+	case flags&must != must:
 		return eNoSys
+	case flags&never != 0:
+		return eInval // no thread of one program may have these
+	case flags&unix.CLONE_SETTLS != 0 && !userRange(uintptr(f.R8), 1):
+		return ePerm
 	}
 	parent := sched.Current()
 	child := *f
@@ -494,7 +549,7 @@ func notServed(nr uint64) int {
 		if linux.Leaf[nr%linux.MaxCall] == linux.LeafDoor || linux.Leaf[nr%linux.MaxCall] == linux.LeafByFD {
 			return notHere(nr)
 		}
-		if !linux.Absent[nr%linux.MaxCall] && !unservedTrap[nr%linux.MaxCall] {
+		if !unservedTrap[nr%linux.MaxCall] {
 			unservedTrap[nr%linux.MaxCall] = true
 			serial.Lock()
 			serial.Print("hvgo: system call ")

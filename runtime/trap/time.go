@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/sched"
 	"golang.org/x/sys/unix"
@@ -153,17 +154,19 @@ func clockGetres(clock int32, p uintptr) int {
 	return storeTimespec(p, 1)
 }
 
+// gettimeofday knows no time zones: zone is zeroed.
+//
 //go:nosplit
-func gettimeofday(p uintptr) int {
-	if p == 0 {
-		return 0
-	}
+func gettimeofday(p, zone uintptr) int {
 	ns := hv.Realtime()
 	t := timespec{ns / second, ns % second / 1000}
-	if !userRange(p, 16) || !ring0.CopyUser(p, uintptr(unsafe.Pointer(&t)), 16) {
+	if p != 0 && (!userRange(p, 16) || !ring0.CopyUser(p, uintptr(unsafe.Pointer(&t)), 16)) {
 		return eFault
 	}
-	return 0
+	if zone == 0 {
+		return 0
+	}
+	return putWord64(zone, 0, 0)
 }
 
 // Operations of futex(2) that are served; the rest of the word is flags.
@@ -172,39 +175,51 @@ const (
 	futexWake       = 1
 	futexWaitBitset = 9
 	futexWakeBitset = 10
-	futexFlags      = 128 | 256 // PRIVATE, CLOCK_REALTIME
+	futexPrivate    = 128
 	futexRealtime   = 256
+	futexFlags      = futexPrivate | futexRealtime
 )
 
 //go:nosplit
 func futex(addr uintptr, op, value uint32, timeout uintptr, bitset uint32) int {
-	if !userRange(addr, 4) {
-		return eFault
+	cmd, due := op&^futexFlags, int64(0)
+	if timeout != 0 && (cmd == futexWait || cmd == futexWaitBitset) {
+		ns, errno := loadTimespec(timeout)
+		if errno != 0 {
+			return errno
+		}
+		due = futexDue(op, ns)
 	}
-	switch op &^ futexFlags {
-	case futexWake, futexWakeBitset:
-		if addr&3 != 0 {
-			return eInval
-		}
-		return sched.FutexWake(addr, value)
-	case futexWait, futexWaitBitset:
-		due := int64(0)
-		if timeout != 0 {
-			ns, errno := loadTimespec(timeout)
-			if errno != 0 {
-				return errno
-			}
-			now := hv.Now()
-			if op&^futexFlags == futexWaitBitset { // an absolute time
-				if op&futexRealtime != 0 {
-					ns -= hv.Realtime() - now
-				}
-				due = max(ns, 1)
-			} else {
-				due = after(now, ns)
-			}
-		}
+	switch {
+	case cmd != futexWait && cmd != futexWake && cmd != futexWaitBitset && cmd != futexWakeBitset, op&futexRealtime != 0 && cmd != futexWaitBitset:
+		return eNoSys
+	case bitset == 0 && (cmd == futexWaitBitset || cmd == futexWakeBitset), addr&3 != 0:
+		return eInval
+	case !userRange(addr, 4):
+		return eFault
+	case cmd == futexWait || cmd == futexWaitBitset:
 		return sched.FutexWait(addr, value, due)
 	}
-	return eNoSys
+	if op&futexPrivate == 0 && !mem.Valid(addr, 4, false) { // Linux has to find out whose memory it is
+		return eFault
+	}
+	if int32(value) <= 0 {
+		value = 1 // as on Linux, which counts after waking one
+	}
+	return sched.FutexWake(addr, value)
+}
+
+// futexDue is the reference time at which a wait ends. FUTEX_WAIT_BITSET's time
+// is absolute.
+//
+//go:nosplit
+func futexDue(op uint32, ns int64) int64 {
+	now := hv.Now()
+	if op&^futexFlags != futexWaitBitset {
+		return after(now, ns)
+	}
+	if op&futexRealtime != 0 {
+		ns -= hv.Realtime() - now
+	}
+	return max(ns, 1)
 }

@@ -3,6 +3,7 @@
 
 #include "textflag.h"
 #include "funcdata.h"
+#include "go_asm.h"
 
 // doorEntry stands for a SYSCALL that the door serves: ring0's trapSyscall
 // jumps here on the calling goroutine's stack, with the address behind the
@@ -35,6 +36,7 @@ TEXT ·Kernel(SB),NOSPLIT,$0-40
 	MOVQ a+8(FP), DI
 	MOVQ b+16(FP), SI
 	MOVQ c+24(FP), DX
+	MOVQ $const_kernelMark, R9
 	SYSCALL
 	MOVQ AX, ret+32(FP)
 	RET
