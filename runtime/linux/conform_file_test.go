@@ -276,6 +276,9 @@ func TestConformPaths(t *testing.T) {
 		k.do("mknod", unix.SYS_MKNODAT, cwd, k.path("node"), unix.S_IFREG|0o600, 0)
 		k.do("mknod again", unix.SYS_MKNODAT, cwd, k.path("node"), unix.S_IFREG|0o600, 0)
 		k.do("chmod", unix.SYS_FCHMODAT, cwd, k.path("node"), 0o4711)
+		k.do("fchmodat2 flags", unix.SYS_FCHMODAT2, cwd, k.path("node"), 0o4711, 1)
+		k.do("fchmodat2", unix.SYS_FCHMODAT2, cwd, k.path("node"), 0o4711, unix.AT_SYMLINK_NOFOLLOW)
+		k.do("fchmodat2 link", unix.SYS_FCHMODAT2, cwd, k.path("ld"), 0o711, unix.AT_SYMLINK_NOFOLLOW)
 		k.do("utimes", unix.SYS_UTIMENSAT, cwd, k.path("node"), timespecs(1, 2, 3, 4), 0)
 		k.do("utimes nsec", unix.SYS_UTIMENSAT, cwd, k.path("node"), timespecs(1, 2e9, 3, 4), 0)
 		k.do("utimes omit", unix.SYS_UTIMENSAT, cwd, k.path("node"), timespecs(1, unix.UTIME_OMIT, 8, 9), 0)
@@ -443,6 +446,31 @@ func TestConformProcess(t *testing.T) {
 		k.do("prlimit resource", unix.SYS_PRLIMIT64, 0, 99, nil, b)
 		k.do("prlimit bad", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, badPage, nil)
 		k.do("prlimit order", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, timespecs(5, 4), nil)
-		k.do("getgroups", unix.SYS_GETGROUPS, -1, nil)
+		for _, options := range []int{0, unix.WNOHANG, 1 << 10, unix.WEXITED, unix.WALL} {
+			k.do("wait4", unix.SYS_WAIT4, -1, nil, options, nil)
+			k.do("wait4 a process", unix.SYS_WAIT4, 1<<30, nil, options, nil)
+			k.do("wait4 no process", unix.SYS_WAIT4, -1<<31, nil, options, nil)
+			for _, kind := range []int{unix.P_ALL, unix.P_PID, unix.P_PGID, unix.P_PIDFD, 9} {
+				for _, id := range []int{-1, 0, 1 << 30} {
+					if kind == unix.P_PIDFD && id == 0 {
+						id = badFD
+					}
+					k.do("waitid", unix.SYS_WAITID, kind, id, nil, options|unix.WEXITED&^unix.WALL, nil)
+				}
+			}
+		}
+		k.do("waitid nothing", unix.SYS_WAITID, unix.P_ALL, 0, nil, unix.WNOHANG, nil)
+		k.do("getpriority", unix.SYS_GETPRIORITY, unix.PRIO_PROCESS, 0)
+		k.do("getpriority kind", unix.SYS_GETPRIORITY, 7, 0)
+		k.do("getpriority of nobody", unix.SYS_GETPRIORITY, unix.PRIO_PROCESS, 1<<30)
+		k.do("setpriority", unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, 0)
+		k.do("getpgid of nobody", unix.SYS_GETPGID, 1<<30)
+		k.do("getsid of nobody", unix.SYS_GETSID, 1<<30)
+		k.do("alarm", unix.SYS_ALARM, 100)
+		k.do("alarm again", unix.SYS_ALARM, 0)
+		k.do("alarm off", unix.SYS_ALARM, 0)
+		k.do("setrlimit", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, timespecs(0, 0), nil)
+		k.do("prlimit", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE, nil, b)
+		k.note("%v", b[:16])
 	})
 }

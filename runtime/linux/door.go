@@ -163,9 +163,11 @@ func (c *call) dispatchChange() (int, syscall.Errno) {
 	case unix.SYS_MADVISE:
 		return sysMadvise(c)
 	case unix.SYS_CHMOD:
-		return sysChmod(cwd, c.ptr(0), uint32(c.arg[1]))
+		return sysChmod(cwd, c.ptr(0), uint32(c.arg[1]), 0)
 	case unix.SYS_FCHMODAT:
-		return sysChmod(c.int32Arg(0), c.ptr(1), uint32(c.arg[2]))
+		return sysChmod(c.int32Arg(0), c.ptr(1), uint32(c.arg[2]), 0)
+	case unix.SYS_FCHMODAT2:
+		return sysChmod(c.int32Arg(0), c.ptr(1), uint32(c.arg[2]), c.int32Arg(3))
 	case unix.SYS_FCHMOD:
 		return sysFchmod(c)
 	case unix.SYS_CHOWN:
@@ -247,17 +249,20 @@ func (c *call) dispatchProcess() (int, syscall.Errno) {
 			return 0, syscall.ESRCH
 		}
 		return sysPrlimit(c.arg[1], c.ptr(2), c.ptr(3))
-	case unix.SYS_GETUID, unix.SYS_GETEUID, unix.SYS_GETGID, unix.SYS_GETEGID, unix.SYS_GETPPID:
+	case unix.SYS_GETPPID:
 		return 0, 0
-	case unix.SYS_GETRESUID, unix.SYS_GETRESGID:
-		return sysGetresuid(c)
-	case unix.SYS_GETGROUPS:
-		if c.int32Arg(0) < 0 {
-			return 0, syscall.EINVAL
-		}
-		return 0, 0
-	case unix.SYS_GETPGRP, unix.SYS_GETPGID, unix.SYS_GETSID:
+	case unix.SYS_GETPGRP:
 		return thePID, 0
+	case unix.SYS_GETPGID, unix.SYS_GETSID:
+		return ownID(c)
+	case unix.SYS_WAIT4:
+		return sysWait4(c)
+	case unix.SYS_WAITID:
+		return sysWaitid(c)
+	case unix.SYS_GETPRIORITY, unix.SYS_SETPRIORITY:
+		return sysPriority(c)
+	case unix.SYS_ALARM:
+		return sysAlarm(c)
 	case unix.SYS_SETPGID, unix.SYS_SETSID:
 		return 0, syscall.EPERM // process 1 leads its session and its group
 	}
@@ -273,7 +278,7 @@ func Unserved(nr uintptr) {
 	if nr >= MaxCall {
 		nr = MaxCall - 1 // all that are out of range count as one
 	}
-	if !unserved[nr].Swap(true) {
+	if !Absent[nr] && !unserved[nr].Swap(true) {
 		slog.Warn("linux: system call is not served", "name", CallName[nr], "number", nr)
 	}
 }

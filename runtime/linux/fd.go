@@ -299,7 +299,7 @@ func sysDup3(c *call) (int, syscall.Errno) {
 // dupTo makes newFD another descriptor of oldFD's file, after closing what it was.
 func dupTo(oldFD, newFD uintptr, cloexec bool) (int, syscall.Errno) {
 	to := int(uint32(newFD))
-	if to >= FDLimit {
+	if to >= fdLimit() {
 		return 0, syscall.EBADF
 	}
 	d, e := lookup(oldFD)
@@ -333,7 +333,7 @@ func sysFcntl(c *call) (int, syscall.Errno) {
 	fd, arg := int(uint32(c.arg[0])), c.arg[2]
 	switch cmd := c.int32Arg(1); cmd {
 	case syscall.F_DUPFD, syscall.F_DUPFD_CLOEXEC:
-		if arg >= uintptr(FDLimit) {
+		if arg >= uintptr(fdLimit()) {
 			return 0, syscall.EINVAL
 		}
 		return dupFD(c.arg[0], cmd == syscall.F_DUPFD_CLOEXEC, int(arg))

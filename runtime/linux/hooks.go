@@ -88,6 +88,9 @@ var (
 	// Threads is how many threads the program has.
 	Threads = func() int { return 1 }
 
+	// Tasks are the program's threads.
+	Tasks = func() []Task { return []Task{{ID: thePID, Name: "init"}} }
+
 	// CPUTime is what the program has used, and its largest resident set in bytes.
 	CPUTime = func() (user, system time.Duration, maxRSS uint64) { return 0, 0, 0 }
 

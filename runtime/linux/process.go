@@ -4,6 +4,7 @@
 package linux
 
 import (
+	"sync"
 	"syscall"
 	"time"
 
@@ -94,52 +95,89 @@ func loadTimeval(b []byte) (time.Duration, syscall.Errno) {
 	return time.Duration(sec)*time.Second + time.Duration(usec)*time.Microsecond, 0
 }
 
-// sysPrlimit tells and sets limits. There is one program and it may have all there is: what it sets is
-// kept nowhere, but must make sense.
-func sysPrlimit(resource uintptr, set, get ref) (int, syscall.Errno) {
-	const resources = 16 // RLIM_NLIMITS
-	if uint32(resource) >= resources {
+// No process has children here: the calls that wait for one look at their arguments, and say ECHILD.
+
+func sysWait4(c *call) (int, syscall.Errno) {
+	const known = unix.WNOHANG | unix.WUNTRACED | unix.WCONTINUED | unix.WNOTHREAD | unix.WCLONE | unix.WALL
+	switch {
+	case uint32(c.arg[2])&^known != 0:
 		return 0, syscall.EINVAL
+	case c.int32Arg(0) == -1<<31:
+		return 0, syscall.ESRCH
 	}
-	if !set.isNil() {
-		soft, e := set.loadU64()
-		if e != 0 {
-			return 0, e
-		}
-		hard, e := set.add(8).loadU64()
-		switch {
-		case e != 0:
-			return 0, e
-		case soft > hard:
-			return 0, syscall.EINVAL
-		case resource == unix.RLIMIT_NOFILE && hard > uint64(FDLimit):
-			return 0, syscall.EPERM
-		}
-	}
-	if get.isNil() {
-		return 0, 0
-	}
-	soft, hard := uint64(unix.RLIM_INFINITY), uint64(unix.RLIM_INFINITY)
-	switch resource {
-	case unix.RLIMIT_NOFILE:
-		soft, hard = uint64(FDLimit), uint64(FDLimit)
-	case unix.RLIMIT_STACK:
-		soft = 8 << 20
-	case unix.RLIMIT_CORE:
-		soft = 0
-	}
-	var b [16]byte
-	le.PutUint64(b[:], soft)
-	le.PutUint64(b[8:], hard)
-	return 0, get.copyOut(b[:])
+	return 0, syscall.ECHILD
 }
 
-// sysGetresuid answers for users and groups alike: everything is root's.
-func sysGetresuid(c *call) (int, syscall.Errno) {
-	for i := range 3 {
-		if e := c.ptr(i).storeU32(0); e != 0 {
-			return 0, e
-		}
+func sysWaitid(c *call) (int, syscall.Errno) {
+	const events = unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED
+	options, id := uint32(c.arg[3]), c.int32Arg(1)
+	if options&^(events|unix.WNOHANG|unix.WNOWAIT|unix.WNOTHREAD|unix.WCLONE|unix.WALL) != 0 || options&events == 0 {
+		return 0, syscall.EINVAL
 	}
-	return 0, 0
+	switch c.int32Arg(0) {
+	case unix.P_ALL:
+		return 0, syscall.ECHILD
+	case unix.P_PID:
+		if id <= 0 {
+			return 0, syscall.EINVAL
+		}
+		return 0, syscall.ECHILD
+	case unix.P_PGID:
+		if id < 0 {
+			return 0, syscall.EINVAL
+		}
+		return 0, syscall.ECHILD
+	case unix.P_PIDFD:
+		if id < 0 {
+			return 0, syscall.EINVAL
+		}
+		return 0, syscall.EBADF // no descriptor is a process
+	}
+	return 0, syscall.EINVAL
+}
+
+// sysPriority serves getpriority, which gives 20 less the nice value, and setpriority. There is nobody to
+// be nice to.
+func sysPriority(c *call) (int, syscall.Errno) {
+	which, who := c.int32Arg(0), c.int32Arg(1)
+	switch {
+	case which < unix.PRIO_PROCESS || which > unix.PRIO_USER:
+		return 0, syscall.EINVAL
+	case who != 0 && (who != thePID || which == unix.PRIO_USER):
+		return 0, syscall.ESRCH
+	case c.nr == unix.SYS_SETPRIORITY:
+		return 0, 0
+	}
+	return 20, 0
+}
+
+// ownID is a call that asks for the group or session of a process.
+func ownID(c *call) (int, syscall.Errno) {
+	if pid := c.int32Arg(0); pid != 0 && pid != thePID {
+		return 0, syscall.ESRCH
+	}
+	return thePID, 0
+}
+
+// alarm is the timer of alarm(2).
+var alarm struct {
+	mu    sync.Mutex
+	timer *time.Timer
+	due   time.Time
+}
+
+func sysAlarm(c *call) (int, syscall.Errno) {
+	alarm.mu.Lock()
+	defer alarm.mu.Unlock()
+	left := 0
+	if alarm.timer != nil && alarm.timer.Stop() {
+		left = max(1, int((time.Until(alarm.due)+time.Second/2)/time.Second))
+	}
+	alarm.timer = nil
+	if seconds := uint32(c.arg[0]); seconds != 0 {
+		after := time.Duration(seconds) * time.Second
+		alarm.due = time.Now().Add(after)
+		alarm.timer = time.AfterFunc(after, func() { Raise(int(syscall.SIGALRM)) })
+	}
+	return left, 0
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxBacklog is /proc/sys/net/core/somaxconn.
@@ -31,7 +33,7 @@ func registerProc() {
 		"/proc/1/cmdline":                 func() string { return strings.Join(os.Args, "\x00") + "\x00" },
 		"/proc/1/comm":                    func() string { return commandName() + "\n" },
 		"/proc/1/environ":                 func() string { return strings.Join(os.Environ(), "\x00") + "\x00" },
-		"/proc/1/status":                  procStatus,
+		"/proc/1/status":                  func() string { return procStatus(thePID) },
 		"/proc/1/stat":                    procSelfStat,
 		"/proc/1/statm":                   procStatm,
 		"/proc/1/maps":                    empty,
@@ -64,8 +66,9 @@ func registerProc() {
 	tree.root.child("proc").child("1").child("cwd").link = procCwd
 	RegisterLink("/proc/1/root", "/")
 	fd := newInode(&procFS, syscall.S_IFDIR|0o500)
-	fd.list = procFDs
+	fd.list, fd.lookup = procFDs, procFDNamed
 	register("/proc/1/fd", fd)
+	registerTasks()
 }
 
 // SetExecutable says where /proc/self/exe leads: the program's name.
@@ -136,13 +139,6 @@ func procMountinfo() string {
 	return "1 0 0:1 / / rw - tmpfs tmpfs rw\n2 1 0:5 / /proc ro - proc proc ro\n3 1 0:6 / /sys ro - sysfs sysfs ro\n"
 }
 
-func procStatus() string {
-	_, _, rss := CPUTime()
-	return fmt.Sprintf("Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n"+
-		"VmHWM:\t%8d kB\nVmRSS:\t%8d kB\nThreads:\t%d\nCpus_allowed_list:\t%s",
-		commandName(), umask.Load(), rss>>10, rss>>10, Threads(), cpuRange())
-}
-
 // procSelfStat is /proc/self/stat (proc(5)): 52 fields, zero where there is nothing to tell.
 func procSelfStat() string {
 	user, system, rss := CPUTime()
@@ -167,8 +163,9 @@ func procStatm() string {
 
 func procLimits() string {
 	const row = "%-25s %-20v %-20v %-10s\n"
+	soft, hard := limits.get(unix.RLIMIT_NOFILE)
 	return fmt.Sprintf(row, "Limit", "Soft Limit", "Hard Limit", "Units") +
-		fmt.Sprintf(row, "Max open files", FDLimit, FDLimit, "files")
+		fmt.Sprintf(row, "Max open files", soft, hard, "files")
 }
 
 // procCwd runs inside the tree's lock.
@@ -179,33 +176,49 @@ func procCwd() string {
 	return "(deleted)"
 }
 
-// procFDs lists /proc/self/fd. It runs inside the tree's lock, and so calls nothing that takes it.
+// procFDs lists /proc/self/fd. It and procFD run inside the tree's lock, and so call nothing that takes it.
 func procFDs() map[string]*inode {
 	kids := make(map[string]*inode)
-	files.mu.RLock()
-	defer files.mu.RUnlock()
 	for fd := range FDLimit {
-		kind, _, ok := FDKind(fd)
-		if !ok {
-			continue
+		if n := procFD(fd); n != nil {
+			kids[strconv.Itoa(fd)] = n
 		}
-		var d *description
-		switch {
-		case kind == KindDoor && fd < len(files.byFD):
-			d = files.byFD[fd]
-		case int(kind) < len(trapFiles):
-			d = trapFiles[kind]
-		}
-		if d == nil {
-			continue
-		}
-		n := &inode{fs: &procFS, ino: 1<<32 + uint64(fd), mode: syscall.S_IFLNK | 0o700, nlink: 1}
-		deleted := d.node != nil && d.node.nlink == 0 && kind == KindDoor
-		n.link = func() string { return d.target(deleted) }
-		n.jump = func() *description { return d }
-		kids[strconv.Itoa(fd)] = n
 	}
 	return kids
+}
+
+// procFDNamed finds a name in /proc/self/fd.
+func procFDNamed(name string) *inode {
+	fd, err := strconv.Atoi(name)
+	if err != nil || strconv.Itoa(fd) != name {
+		return nil
+	}
+	return procFD(fd)
+}
+
+// procFD is the link for a descriptor; nil when it is not open.
+func procFD(fd int) *inode {
+	kind, _, ok := FDKind(fd)
+	if !ok {
+		return nil
+	}
+	var d *description
+	files.mu.RLock()
+	switch {
+	case kind == KindDoor && fd < len(files.byFD):
+		d = files.byFD[fd]
+	case int(kind) < len(trapFiles):
+		d = trapFiles[kind]
+	}
+	files.mu.RUnlock()
+	if d == nil {
+		return nil
+	}
+	n := &inode{fs: &procFS, ino: 1<<32 + uint64(fd), mode: syscall.S_IFLNK | 0o700, nlink: 1}
+	deleted := d.node != nil && d.node.nlink == 0 && kind == KindDoor
+	n.link = func() string { return d.target(deleted) }
+	n.jump = func() *description { return d }
+	return n
 }
 
 // target is what /proc/self/fd says of a descriptor.

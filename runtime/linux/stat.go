@@ -244,8 +244,14 @@ func (n *inode) setOwner(uid, gid uint32) func() {
 	}
 }
 
-func sysChmod(dirfd int, at ref, mode uint32) (int, syscall.Errno) {
-	n, e := find(dirfd, at, true, 0)
+func sysChmod(dirfd int, at ref, mode uint32, flags int) (int, syscall.Errno) {
+	if flags&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
+		return 0, syscall.EINVAL
+	}
+	n, e := find(dirfd, at, flags&unix.AT_SYMLINK_NOFOLLOW == 0, flags)
+	if e == 0 && n.isLink() {
+		e = syscall.EOPNOTSUPP // a link has no permissions of its own
+	}
 	return change(n, e, n.setMode(mode))
 }
 

@@ -39,6 +39,12 @@ var Leaf = [MaxCall]uint8{
 	unix.SYS_EPOLL_CREATE: LeafTrap, unix.SYS_EPOLL_CREATE1: LeafTrap, unix.SYS_EPOLL_CTL: LeafTrap, unix.SYS_EPOLL_WAIT: LeafTrap, unix.SYS_EPOLL_PWAIT: LeafTrap,
 	unix.SYS_EPOLL_PWAIT2: LeafTrap, unix.SYS_EVENTFD: LeafTrap, unix.SYS_EVENTFD2: LeafTrap, unix.SYS_EXIT: LeafTrap,
 
+	// Users, groups and names of threads.
+	unix.SYS_GETUID: LeafTrap, unix.SYS_GETEUID: LeafTrap, unix.SYS_GETGID: LeafTrap, unix.SYS_GETEGID: LeafTrap, unix.SYS_GETRESUID: LeafTrap,
+	unix.SYS_GETRESGID: LeafTrap, unix.SYS_GETGROUPS: LeafTrap, unix.SYS_SETUID: LeafTrap, unix.SYS_SETGID: LeafTrap, unix.SYS_SETREUID: LeafTrap,
+	unix.SYS_SETREGID: LeafTrap, unix.SYS_SETRESUID: LeafTrap, unix.SYS_SETRESGID: LeafTrap, unix.SYS_SETFSUID: LeafTrap, unix.SYS_SETFSGID: LeafTrap,
+	unix.SYS_SETGROUPS: LeafTrap, unix.SYS_CAPGET: LeafTrap, unix.SYS_CAPSET: LeafTrap,
+
 	// The end of the program: through the door, which gives the devices back first, unless it is the Go
 	// runtime that ends it.
 	unix.SYS_EXIT_GROUP: LeafDoor,
@@ -59,7 +65,7 @@ var Leaf = [MaxCall]uint8{
 	unix.SYS_UNLINKAT: LeafDoor, unix.SYS_RENAME: LeafDoor, unix.SYS_RENAMEAT: LeafDoor, unix.SYS_RENAMEAT2: LeafDoor, unix.SYS_LINK: LeafDoor,
 	unix.SYS_LINKAT: LeafDoor, unix.SYS_SYMLINK: LeafDoor, unix.SYS_SYMLINKAT: LeafDoor, unix.SYS_MKNOD: LeafDoor, unix.SYS_MKNODAT: LeafDoor,
 	unix.SYS_CHMOD: LeafDoor, unix.SYS_FCHMODAT: LeafDoor, unix.SYS_CHOWN: LeafDoor, unix.SYS_LCHOWN: LeafDoor, unix.SYS_FCHOWNAT: LeafDoor,
-	unix.SYS_UTIMENSAT: LeafDoor, unix.SYS_UMASK: LeafDoor, unix.SYS_SYNC: LeafDoor,
+	unix.SYS_FCHMODAT2: LeafDoor, unix.SYS_UTIMENSAT: LeafDoor, unix.SYS_UMASK: LeafDoor, unix.SYS_SYNC: LeafDoor,
 
 	// Pipes and sockets.
 	unix.SYS_PIPE: LeafDoor, unix.SYS_PIPE2: LeafDoor, unix.SYS_SOCKET: LeafDoor, unix.SYS_SOCKETPAIR: LeafDoor, unix.SYS_BIND: LeafDoor,
@@ -70,9 +76,22 @@ var Leaf = [MaxCall]uint8{
 	// The machine and the process.
 	unix.SYS_GETRANDOM: LeafDoor, unix.SYS_UNAME: LeafDoor, unix.SYS_SYSINFO: LeafDoor, unix.SYS_TIMES: LeafDoor, unix.SYS_GETRUSAGE: LeafDoor,
 	unix.SYS_GETRLIMIT: LeafDoor, unix.SYS_SETRLIMIT: LeafDoor, unix.SYS_PRLIMIT64: LeafDoor, unix.SYS_GETPPID: LeafDoor, unix.SYS_GETPGID: LeafDoor,
-	unix.SYS_GETPGRP: LeafDoor, unix.SYS_SETPGID: LeafDoor, unix.SYS_GETSID: LeafDoor, unix.SYS_SETSID: LeafDoor, unix.SYS_GETUID: LeafDoor,
-	unix.SYS_GETEUID: LeafDoor, unix.SYS_GETGID: LeafDoor, unix.SYS_GETEGID: LeafDoor, unix.SYS_GETRESUID: LeafDoor, unix.SYS_GETRESGID: LeafDoor,
-	unix.SYS_GETGROUPS: LeafDoor,
+	unix.SYS_GETPGRP: LeafDoor, unix.SYS_SETPGID: LeafDoor, unix.SYS_GETSID: LeafDoor, unix.SYS_SETSID: LeafDoor,
+	unix.SYS_WAIT4: LeafDoor, unix.SYS_WAITID: LeafDoor, unix.SYS_GETPRIORITY: LeafDoor, unix.SYS_SETPRIORITY: LeafDoor, unix.SYS_ALARM: LeafDoor,
+}
+
+// Absent are calls that are not here on purpose, and that programs try and do without: ENOSYS is not logged.
+var Absent = [MaxCall]bool{
+	// Other processes, name spaces, and what a machine's administrator does.
+	unix.SYS_FORK: true, unix.SYS_VFORK: true, unix.SYS_CLONE3: true, unix.SYS_EXECVE: true, unix.SYS_EXECVEAT: true, unix.SYS_PTRACE: true,
+	unix.SYS_PIDFD_OPEN: true, unix.SYS_PIDFD_GETFD: true, unix.SYS_PIDFD_SEND_SIGNAL: true, unix.SYS_UNSHARE: true, unix.SYS_SETNS: true,
+	unix.SYS_CHROOT: true, unix.SYS_PIVOT_ROOT: true, unix.SYS_MOUNT: true, unix.SYS_UMOUNT2: true, unix.SYS_BPF: true,
+	unix.SYS_PERF_EVENT_OPEN: true, unix.SYS_SECCOMP: true, unix.SYS_LANDLOCK_CREATE_RULESET: true,
+
+	// Other ways to do what can be done otherwise.
+	unix.SYS_OPENAT2: true, unix.SYS_RSEQ: true, unix.SYS_IO_SETUP: true, unix.SYS_IO_URING_SETUP: true, unix.SYS_INOTIFY_INIT1: true,
+	unix.SYS_FANOTIFY_INIT: true, unix.SYS_NAME_TO_HANDLE_AT: true, unix.SYS_KEYCTL: true, unix.SYS_ADD_KEY: true, unix.SYS_CACHESTAT: true,
+	unix.SYS_FUTEX_WAITV: true, unix.SYS_PROCESS_VM_READV: true, unix.SYS_KCMP: true, unix.SYS_USERFAULTFD: true,
 }
 
 // CallName is the name of each system call by its x86-64 number (asm/unistd_64.h); "" where there is none.

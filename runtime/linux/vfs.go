@@ -55,9 +55,13 @@ type inode struct {
 	open func() (File, error)     // a device
 	link func() string            // a symbolic link's target
 	list func() map[string]*inode // a directory that is generated
-	pipe *pipe                    // a pipe, named or not
-	jump func() *description      // a link of /proc/self/fd, which leads to the file itself; nil result: as the text says
-	cons bool                     // opens as a descriptor of the console
+
+	// lookup finds a name in a directory before its list or kids do; nil for those that it does not know.
+	lookup func(name string) *inode
+
+	pipe *pipe               // a pipe, named or not
+	jump func() *description // a link of /proc/self/fd, which leads to the file itself; nil result: as the text says
+	cons bool                // opens as a descriptor of the console
 
 	opens atomic.Int32               // descriptions that hold it
 	sock  atomic.Pointer[unixSocket] // bound to this name
@@ -121,6 +125,11 @@ func (n *inode) touch(content bool) {
 
 // child finds a name in a directory; nil when there is none. tree.mu is held.
 func (n *inode) child(name string) *inode {
+	if n.lookup != nil {
+		if k := n.lookup(name); k != nil {
+			return k
+		}
+	}
 	if n.list != nil {
 		return n.list()[name]
 	}

@@ -58,6 +58,7 @@ type Thread struct {
 	nextWaiting, prevWaiting uintptr // in the list of those that wait alike
 
 	Signals  Signals
+	Task     Task
 	ClearTID uintptr // futex to clear and wake at exit (CLONE_CHILD_CLEARTID)
 	since    int64   // when it was last given the processor, or charged
 	used     int64   // CPU time until since, in ns
@@ -129,6 +130,7 @@ func New(frame *ring0.Frame, fs uint64) *Thread {
 	t.cpu = ring0.This().ID
 	t.sp = ring0.PrepareStack(t.Top, frame)
 	t.Signals = Signals{}
+	t.inheritTask()
 	t.ClearTID = 0
 	t.waitFor = waitNone
 	t.due = 0

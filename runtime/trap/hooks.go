@@ -101,6 +101,7 @@ func plugHooks() {
 	linux.NotifyFD = func(fd int, ready uint32) { Kernel(KernelNotify, uintptr(fd), uintptr(ready), 0) }
 	linux.LevelFD = func(fd int, ready uint32) { Kernel(KernelLevel, uintptr(fd), uintptr(ready), 0) }
 	linux.ThreadTime = threadTime
+	linux.Tasks = tasks
 	linux.Store = pageStore{}
 	linux.Memory = func() (total, free uint64) {
 		return (mem.Total() - mem.Ballooned()) * mem.PageSize, mem.Free() * mem.PageSize

@@ -41,6 +41,7 @@ const (
 	KernelDeflate                  // physical address, pages: frames from the host
 	KernelDupFD                    // fd, flags, lowest: sched.DupFD
 	KernelLimitFDs                 // number: sched.LimitFDs
+	KernelTask                     // slot, *TaskInfo: the first thread there or behind
 	KernelStore                    // *storeCall: files in memory
 
 	KernelProvoke = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
@@ -101,6 +102,8 @@ func kernelCall(f *ring0.Frame) int {
 		return sched.DupFD(uint64(a), uint32(b), uint64(c))
 	case KernelLimitFDs:
 		sched.LimitFDs(uint64(a))
+	case KernelTask:
+		return taskInfo(uint32(a), b)
 	case KernelStore:
 		return storeCalled(a)
 	default:

@@ -332,7 +332,7 @@ func serveSignal(f *ring0.Frame, a, b, c uintptr) int {
 		sched.Block(sched.WaitSignal, 0, 0)
 		return eIntr
 	}
-	return notServed(f.RAX)
+	return serveTask(f, a, b, c)
 }
 
 //go:nosplit

@@ -175,8 +175,6 @@ func serveRare(f *ring0.Frame, a, b, c uintptr) int {
 		return 0
 	case unix.SYS_MUNLOCKALL:
 		return 0
-	case unix.SYS_PRCTL:
-		return eInval // Go asks for names of memory areas, and does without
 	case unix.SYS_CLOSE, unix.SYS_FCNTL, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_DUP,
 		unix.SYS_EPOLL_CREATE, unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EVENTFD, unix.SYS_EVENTFD2:
 		return serveDescriptor(f, uint64(uint32(a)), b, c)
@@ -549,7 +547,7 @@ func notServed(nr uint64) int {
 		if linux.Leaf[nr%linux.MaxCall] == linux.LeafDoor || linux.Leaf[nr%linux.MaxCall] == linux.LeafByFD {
 			return notHere(nr)
 		}
-		if !unservedTrap[nr%linux.MaxCall] {
+		if !linux.Absent[nr%linux.MaxCall] && !unservedTrap[nr%linux.MaxCall] {
 			unservedTrap[nr%linux.MaxCall] = true
 			serial.Lock()
 			serial.Print("hvgo: system call ")
