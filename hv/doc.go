@@ -14,7 +14,6 @@
 // vdso_amd64.s) reads the reference time without a trap, in the program's own
 // threads. And Crash reports the end of the guest to the host.
 //
-// All of it is nosplit and may run in trap context (docs/HACKING.md). Where a
-// comment says "guarded by the kernel lock", there is no such object: it means
-// that interrupts are off, on the one processor.
+// All of it is nosplit and may run in trap context (docs/HACKING.md). What each
+// processor has of its own lies in locals.
 package hv

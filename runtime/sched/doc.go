@@ -6,8 +6,7 @@
 // becomes a running goroutine here: it marks a descriptor ready (Notify), and
 // the thread that waits in epoll is put on the run queue.
 //
-// All of it is nosplit and runs in trap context, with interrupts masked: the
-// kernel lock of docs/HACKING.md. It is no object: on the one processor, "guarded
-// by the kernel lock" means that interrupts are off. Threads are known by the
-// address of their [Thread], which lies outside Go's heap.
+// All of it is nosplit and runs in trap context, with interrupts masked and the
+// kernel lock (Lock) held. Threads are known by the address of their [Thread], which
+// lies outside Go's heap.
 package sched
