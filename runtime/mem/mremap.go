@@ -46,14 +46,23 @@ func mremap(old, oldLength, newLength uintptr, flags int32, fixed uintptr) (addr
 			return old, errno
 		}
 		if end := old + newLength; at(i).end == old+oldLength && newLength <= UserEnd-old && !overlaps(old+oldLength, end) {
-			more := at(i).part(old+oldLength, end)
-			return old, add(&more)
+			return old, extend(i, end)
 		}
 		if flags&mremapMayMove == 0 {
 			return 0, ENOMEM
 		}
 	}
 	return move(old, oldLength, newLength, flags, fixed)
+}
+
+// extend makes area i longer. It is a function of its own so that its variables take no
+// room on the stack below those that call deeper.
+//
+//go:nosplit
+//go:noinline
+func extend(i int, end uintptr) (errno uintptr) {
+	more := at(i).part(at(i).end, end)
+	return add(&more)
 }
 
 // checkTarget checks the new address of MREMAP_FIXED.
