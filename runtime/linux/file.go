@@ -454,10 +454,13 @@ func sysFadvise(c *call) (int, syscall.Errno) {
 		return 0, e
 	}
 	defer d.put()
-	if !d.seekable() {
+	_, isPipe := d.stream.(*pipeEnd)
+	switch {
+	case d.flags.Load()&unix.O_PATH != 0:
+		return 0, syscall.EBADF
+	case isPipe:
 		return 0, syscall.ESPIPE
-	}
-	if c.arg[3] > unix.FADV_NOREUSE {
+	case int64(c.arg[2]) < 0 || uint32(c.arg[3]) > unix.FADV_NOREUSE:
 		return 0, syscall.EINVAL
 	}
 	return 0, 0

@@ -437,7 +437,10 @@ func sysGetdents(c *call) (int, syscall.Errno) {
 		return 0, syscall.ENOTDIR
 	}
 	at := c.ptr(1)
-	buf, e := at.out(min(c.count(2), 1<<20))
+	if c.int32Arg(2) < 0 {
+		return 0, syscall.EINVAL
+	}
+	buf, e := at.out(min(c.int32Arg(2), 1<<20))
 	if e != 0 {
 		return 0, e
 	}

@@ -134,7 +134,7 @@ const atStatxSyncType = unix.AT_STATX_FORCE_SYNC | unix.AT_STATX_DONT_SYNC
 const statFlags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT | unix.AT_EMPTY_PATH | atStatxSyncType
 
 func sysStat(dirfd int, at, buf ref, flags int) (int, syscall.Errno) {
-	if flags&^statFlags|flags&atStatxSyncType != 0 {
+	if flags&^statFlags != 0 {
 		return 0, syscall.EINVAL
 	}
 	s, e := statArg(dirfd, at, flags)

@@ -32,7 +32,10 @@ func mremap(old, oldLength, newLength uintptr, flags int32, fixed uintptr) (addr
 	if oldLength == 0 {
 		return 0, EINVAL // a second view of shared memory: not served
 	}
-	if oldLength > at(i).end-old && (newLength > oldLength || flags&mremapFixed != 0) {
+	if oldLength > UserEnd || old > UserEnd-oldLength {
+		return 0, EINVAL
+	}
+	if min(oldLength, newLength) > at(i).end-old && (newLength > oldLength || flags&mremapFixed != 0) {
 		return 0, EFAULT
 	}
 	if old+oldLength > UserEnd || sealed(old, old+oldLength) {

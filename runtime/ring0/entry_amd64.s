@@ -121,6 +121,7 @@ TEXT ·trapSyscall(SB),NOSPLIT|NOFRAME,$0
 	JEQ  door
 	CMPL R11, $const_ClassByFD
 	JNE  byargs
+	MOVL DI, DI // a descriptor is an unsigned int: the upper half is nothing
 	CMPQ DI, $const_MaxFD
 	JAE  trap
 	LEAQ github·com∕hvgo∕hvgo∕runtime∕sched·fdKind(SB), R11

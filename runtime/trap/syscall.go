@@ -252,7 +252,7 @@ func fcntl(fd uint64, cmd, arg uintptr) int {
 //
 //go:nosplit
 func vector(f *ring0.Frame, fd uint64, parts, n uintptr) int {
-	if n > 1024 {
+	if n = uintptr(uint32(n)); n > 1024 {
 		return eInval
 	}
 	if errno := checkVector(parts, n); errno != 0 {

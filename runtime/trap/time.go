@@ -197,11 +197,10 @@ func futex(addr uintptr, op, value uint32, timeout uintptr, bitset uint32) int {
 		return eInval
 	case !userRange(addr, 4):
 		return eFault
+	case op&futexPrivate == 0 && !mem.Valid(addr, 4, true):
+		return eFault // as on Linux, which has to find out whose memory it is
 	case cmd == futexWait || cmd == futexWaitBitset:
 		return sched.FutexWait(addr, value, due)
-	}
-	if op&futexPrivate == 0 && !mem.Valid(addr, 4, false) { // Linux has to find out whose memory it is
-		return eFault
 	}
 	if int32(value) <= 0 {
 		value = 1 // as on Linux, which counts after waking one
