@@ -40,13 +40,17 @@ func (n *Stack) Interfaces() []linux.Interface {
 	return all
 }
 
-// groups are the multicast groups of an interface. The stack can only be asked about each; it joins no
-// others by itself, and programs cannot.
+// groups are the multicast groups of an interface. The stack can only be asked about each.
 func (n *Stack) groups(id tcpip.NICID, addrs []netip.Prefix) (gs []netip.Addr) {
 	may := []tcpip.Address{header.IPv4AllSystems, header.IPv6AllNodesMulticastAddress}
 	for _, p := range addrs {
 		if p.Addr().Is6() {
 			may = append(may, header.SolicitedNodeAddr(tcpip.AddrFrom16(p.Addr().As16())))
+		}
+	}
+	for _, g := range n.heard() {
+		if !slices.Contains(may, g) {
+			may = append(may, g)
 		}
 	}
 	for _, g := range may {

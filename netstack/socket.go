@@ -60,6 +60,9 @@ func (n *Stack) Socket(domain, typ, proto int) (linux.Socket, error) {
 	default:
 		return nil, syscall.EAFNOSUPPORT
 	}
+	if typ == syscall.SOCK_RAW {
+		return n.rawSocket(domain, network, proto)
+	}
 	var transport tcpip.TransportProtocolNumber
 	switch {
 	case typ == syscall.SOCK_STREAM && (proto == 0 || proto == syscall.IPPROTO_TCP):
@@ -77,6 +80,23 @@ func (n *Stack) Socket(domain, typ, proto int) (linux.Socket, error) {
 		return nil, errno(err)
 	}
 	return n.newSocket(ep, wq, domain, typ == syscall.SOCK_STREAM), nil
+}
+
+// rawSocket makes a socket for packets of a protocol. Of IPv4 the program also gets
+// the headers (raw(7)).
+func (n *Stack) rawSocket(domain int, network tcpip.NetworkProtocolNumber, proto int) (linux.Socket, error) {
+	wq := new(waiter.Queue)
+	if proto == syscall.IPPROTO_ICMPV6 && domain == syscall.AF_INET || proto == syscall.IPPROTO_ICMP && domain == syscall.AF_INET6 {
+		return nil, syscall.EPROTONOSUPPORT
+	}
+	// Packets of IPPROTO_RAW are only sent, and have headers.
+	associated := proto != syscall.IPPROTO_RAW
+	ep, err := n.s.NewRawEndpoint(tcpip.TransportProtocolNumber(proto), network, wq, associated)
+	if err != nil {
+		return nil, errno(err)
+	}
+	ep.SocketOptions().SetHeaderIncluded(!associated)
+	return n.newSocket(ep, wq, domain, false), nil
 }
 
 func (n *Stack) newSocket(ep tcpip.Endpoint, wq *waiter.Queue, domain int, stream bool) *socket {

@@ -320,7 +320,9 @@ func TestBindErrors(t *testing.T) {
 		want               error
 	}{
 		{syscall.AF_UNIX, syscall.SOCK_STREAM, 0, syscall.EAFNOSUPPORT},
-		{syscall.AF_INET, syscall.SOCK_RAW, 0, syscall.ESOCKTNOSUPPORT},
+		{syscall.AF_INET, syscall.SOCK_RAW, 0, syscall.EPROTONOSUPPORT},
+		{syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMPV6, syscall.EPROTONOSUPPORT},
+		{syscall.AF_INET, syscall.SOCK_RDM, 0, syscall.ESOCKTNOSUPPORT},
 		{syscall.AF_INET, syscall.SOCK_STREAM, syscall.IPPROTO_UDP, syscall.EPROTONOSUPPORT},
 		{syscall.AF_INET6, syscall.SOCK_STREAM, 262, syscall.EPROTONOSUPPORT},
 	} {

@@ -68,9 +68,9 @@ type Socket interface {
 	Close() error
 }
 
-// Network makes sockets. The domain is AF_INET or AF_INET6, the type SOCK_STREAM or SOCK_DGRAM without
-// SOCK_NONBLOCK and SOCK_CLOEXEC; proto 0 is the type's usual protocol. Errors: EAFNOSUPPORT,
-// EPROTONOSUPPORT, ESOCKTNOSUPPORT.
+// Network makes sockets. The domain is AF_INET or AF_INET6, the type SOCK_STREAM, SOCK_DGRAM or SOCK_RAW
+// without SOCK_NONBLOCK and SOCK_CLOEXEC; proto 0 is the type's usual protocol, and not given for SOCK_RAW.
+// Errors: EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT.
 type Network interface {
 	Socket(domain, typ, proto int) (Socket, error)
 }
@@ -79,6 +79,18 @@ type Network interface {
 // return; for datagrams the size of the first) and TIOCOUTQ (bytes not yet sent and acknowledged).
 type SocketBuffered interface {
 	Buffered() (in, out int)
+}
+
+// SocketMulticast is implemented by datagram sockets that can be members of multicast groups. An interface
+// is named by its number, or where that is 0 by an address that it has, or where that is invalid too it is
+// the one that the routing table says.
+type SocketMulticast interface {
+	// SetGroup joins (or leaves) a group. EADDRINUSE for a member, EADDRNOTAVAIL for none, ENODEV.
+	SetGroup(join bool, group netip.Addr, index int, local netip.Addr) error
+
+	// SetMulticastInterface says where datagrams to groups go out; MulticastInterface tells it.
+	SetMulticastInterface(index int, local netip.Addr) error
+	MulticastInterface() (index int, local netip.Addr)
 }
 
 // File is an open file other than a socket or a pipe: a device, a /proc file, a regular file. The

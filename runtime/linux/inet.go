@@ -59,7 +59,7 @@ func (s *inet) destination(a *sockaddr) (address, syscall.Errno) {
 		return address{}, 0
 	}
 	to, e := a.addrPort(s.domain, s.typ, forSend)
-	if e == 0 && to.Port() == 0 {
+	if e == 0 && to.Port() == 0 && s.typ == syscall.SOCK_DGRAM {
 		e = syscall.EINVAL
 	}
 	return address{ip: to}, e

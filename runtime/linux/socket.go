@@ -115,7 +115,7 @@ func newInet(domain, typ, proto int) (endpoint, int, int, syscall.Errno) {
 		return nil, 0, 0, syscall.EINVAL
 	case typ == syscall.SOCK_RAW && proto == 0:
 		return nil, 0, 0, syscall.EPROTONOSUPPORT
-	case typ != syscall.SOCK_STREAM && typ != syscall.SOCK_DGRAM:
+	case typ != syscall.SOCK_STREAM && typ != syscall.SOCK_DGRAM && typ != syscall.SOCK_RAW:
 		return nil, 0, 0, syscall.ESOCKTNOSUPPORT
 	}
 	s, err := (*net).Socket(domain, typ, proto)

@@ -46,6 +46,9 @@ func sysSetsockopt(c *call) (int, syscall.Errno) {
 			return 0, syscall.ENOPROTOOPT
 		}
 	}
+	if isMulticast(level, name) {
+		return 0, s.setMulticast(level, name, at, length)
+	}
 	if isStructOption(level, name) {
 		return 0, syscall.ENOPROTOOPT
 	}
@@ -159,6 +162,9 @@ func (s *socket) optionBytes(b []byte, level, name int) (int, syscall.Errno) {
 			who = u.peerCred()
 		}
 		return copy(b, who[:]), 0
+	}
+	if isMulticast(level, name) {
+		return s.multicastInterface(b, level, name)
 	}
 	if isStructOption(level, name) {
 		return 0, syscall.ENOPROTOOPT
