@@ -230,6 +230,7 @@ func (m *machine) stop() {
 	go func() {
 		defer close(done)
 		if m.stack != nil {
+			linux.StopNetwork()
 			m.stack.Close()
 		}
 		m.mu.Lock()

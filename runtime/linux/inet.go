@@ -5,6 +5,7 @@ package linux
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,22 @@ import (
 type inet struct {
 	Socket
 	domain, typ int
+}
+
+// stopped says that the network goes away because the machine ends.
+var stopped atomic.Bool
+
+// StopNetwork is called before the network stack is closed under a program that has ended, though some of
+// its goroutines still run. They are to notice nothing, as the threads of a process that Linux ends: what
+// they wait for does not come any more, and no call fails for it.
+func StopNetwork() { stopped.Store(true) }
+
+// unlessStopped is the error of a call, or what makes it wait for ever.
+func unlessStopped(err, wait error) error {
+	if err != nil && stopped.Load() {
+		return wait
+	}
+	return err
 }
 
 func (s *inet) bind(a *sockaddr) error {
@@ -35,7 +52,7 @@ func (s *inet) connect(a *sockaddr) error {
 	if e != 0 {
 		return e
 	}
-	return s.Connect(addr)
+	return unlessStopped(s.Connect(addr), syscall.EINPROGRESS)
 }
 
 func (s *inet) listen(backlog int) error {
@@ -48,7 +65,7 @@ func (s *inet) listen(backlog int) error {
 func (s *inet) accept() (endpoint, address, error) {
 	conn, from, err := s.Accept()
 	if err != nil {
-		return nil, address{}, err
+		return nil, address{}, unlessStopped(err, syscall.EAGAIN)
 	}
 	return &inet{conn, s.domain, s.typ}, address{ip: from}, nil
 }
@@ -73,7 +90,7 @@ func (s *inet) send(b []byte, to address, ctl *control) (int, error) {
 		return 0, nil
 	}
 	n, err := s.Send(b, to.ip)
-	return clamp(n, b), err
+	return clamp(n, b), unlessStopped(err, syscall.EAGAIN)
 }
 
 func (s *inet) recv(b []byte, flags int) (m received, err error) {
@@ -96,8 +113,11 @@ func (s *inet) recv(b []byte, flags int) (m received, err error) {
 	}
 	m.n, m.from.ip, m.truncated, err = s.Recv(into, flags&unix.MSG_PEEK != 0)
 	m.n = clamp(m.n, into)
+	err = unlessStopped(err, syscall.EAGAIN)
 	if stream {
-		m.from = address{}
+		if m.from = (address{}); m.n == 0 && err == nil && stopped.Load() {
+			err = syscall.EAGAIN // no end that the peer made
+		}
 	} else if err == nil && len(into) > len(b) {
 		m.truncated = m.n > len(b)
 		copy(b, into[:m.n])
@@ -122,9 +142,26 @@ func (s *inet) option(level, name int) (int, error) {
 }
 
 func (s *inet) setOption(level, name, value int) error { return s.SetOpt(level, name, value) }
-func (s *inet) ready() uint32                          { return s.Ready() }
-func (s *inet) notify(f func(ready uint32))            { s.Notify(f) }
 func (s *inet) close()                                 { s.Close() }
+
+func (s *inet) ready() uint32 {
+	if stopped.Load() {
+		return 0
+	}
+	return s.Ready()
+}
+
+func (s *inet) notify(f func(ready uint32)) {
+	if f == nil {
+		s.Notify(nil)
+		return
+	}
+	s.Notify(func(ready uint32) {
+		if !stopped.Load() {
+			f(ready)
+		}
+	})
+}
 
 func (s *inet) buffered() (in, out int) {
 	if b, ok := s.Socket.(SocketBuffered); ok {
