@@ -57,6 +57,9 @@ func Start() {
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	linux.SetTmpLimit(int64(mem.Total() / 2 * mem.PageSize)) // as Linux does
 	m.limit.start()
+	if event, err := newEvent("late writes"); err == nil {
+		go trap.LateWriter(event)
+	}
 	m.startNetwork()
 	if err := m.connect(); err != nil {
 		say("VMBus: %v: no disks and no network", err)

@@ -30,13 +30,36 @@ type call struct {
 //
 //go:nosplit
 func Door(nr uintptr, a *[6]uintptr) (r1 uintptr) {
+	c := newCall(nr, a)
+	if BeforeCall != nil {
+		BeforeCall()
+	}
+	return c.serve()
+}
+
+// BeforeCall is called at the begin of each call that comes by Door.
+var BeforeCall func()
+
+// Direct is Door without BeforeCall.
+//
+//go:nosplit
+func Direct(nr uintptr, a *[6]uintptr) (r1 uintptr) {
+	c := newCall(nr, a)
+	return c.serve()
+}
+
+// newCall keeps addresses on the goroutine's own stack as distances, since the stack may
+// move from here on.
+//
+//go:nosplit
+func newCall(nr uintptr, a *[6]uintptr) call {
 	c := call{nr: nr, arg: *a, stackHi: StackHi()}
 	for i := range c.arg {
 		if OnStack(c.arg[i]) {
 			c.onStack |= 1 << i
 		}
 	}
-	return c.serve()
+	return c
 }
 
 // ref is an address of the program.

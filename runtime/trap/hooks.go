@@ -101,6 +101,7 @@ func plugHooks() {
 	linux.NotifyFD = func(fd int, ready uint32) { Kernel(KernelNotify, uintptr(fd), uintptr(ready), 0) }
 	linux.LevelFD = func(fd int, ready uint32) { Kernel(KernelLevel, uintptr(fd), uintptr(ready), 0) }
 	linux.ThreadTime = threadTime
+	linux.BeforeCall = makeLateWrites
 	linux.Tasks = tasks
 	linux.Store = pageStore{}
 	linux.Memory = func() (total, free uint64) {

@@ -24,25 +24,27 @@ const kernelMark = 0x6c6c61636f677668
 
 // The runtime's own calls.
 const (
-	KernelNotify   = 0x1000 + iota // fd, ready: sched.Notify
-	KernelLevel                    // fd, ready: sched.Level
-	KernelAllocFD                  // kind, flags, lowest
-	KernelFreeFD                   // fd
-	KernelPost                     // connection, payload, n: hv.PostMessage, gives the status
-	KernelTake                     // 240 bytes: a message of VMBus's SINT; gives its size, -EAGAIN when there is none
-	KernelListen                   // event flag, eventfd (or -1 for none)
-	KernelMessages                 // eventfd that messages are announced on
-	KernelContig                   // pages: physical address of that many zeroed frames
-	KernelUncontig                 // physical address, pages
-	KernelFrame                    // address, write: its page's physical address, after filling it
-	KernelSignal                   // signal: sent to the program
-	KernelPowerOff                 // exit status
-	KernelBalloon                  // pages, pages to keep free: physical address of frames for the host, plus their number; 0 for none
-	KernelDeflate                  // physical address, pages: frames from the host
-	KernelDupFD                    // fd, flags, lowest: sched.DupFD
-	KernelLimitFDs                 // number: sched.LimitFDs
-	KernelTask                     // slot, *TaskInfo: the first thread there or behind
-	KernelStore                    // *storeCall: files in memory
+	KernelNotify    = 0x1000 + iota // fd, ready: sched.Notify
+	KernelLevel                     // fd, ready: sched.Level
+	KernelAllocFD                   // kind, flags, lowest
+	KernelFreeFD                    // fd
+	KernelPost                      // connection, payload, n: hv.PostMessage, gives the status
+	KernelTake                      // 240 bytes: a message of VMBus's SINT; gives its size, -EAGAIN when there is none
+	KernelListen                    // event flag, eventfd (or -1 for none)
+	KernelMessages                  // eventfd that messages are announced on
+	KernelContig                    // pages: physical address of that many zeroed frames
+	KernelUncontig                  // physical address, pages
+	KernelFrame                     // address, write: its page's physical address, after filling it
+	KernelSignal                    // signal: sent to the program
+	KernelPowerOff                  // exit status
+	KernelBalloon                   // pages, pages to keep free: physical address of frames for the host, plus their number; 0 for none
+	KernelDeflate                   // physical address, pages: frames from the host
+	KernelDupFD                     // fd, flags, lowest: sched.DupFD
+	KernelLimitFDs                  // number: sched.LimitFDs
+	KernelTask                      // slot, *TaskInfo: the first thread there or behind
+	KernelStore                     // *storeCall: files in memory
+	KernelLateEvent                 // eventfd that late writes are announced on
+	KernelLate                      // a page: the first late write; gives fd<<32|n, -EAGAIN when there is none
 
 	KernelProvoke = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
 )
@@ -104,6 +106,10 @@ func kernelCall(f *ring0.Frame) int {
 		sched.LimitFDs(uint64(a))
 	case KernelTask:
 		return taskInfo(uint32(a), b)
+	case KernelLateEvent:
+		lateWrites.event = int32(a) + 1
+	case KernelLate:
+		return takeLate(a)
 	case KernelStore:
 		return storeCalled(a)
 	default:

@@ -329,7 +329,7 @@ func trapWrite(fd uint64, buf uintptr, n uint64) int {
 	case ring0.FDConsole:
 		return console(buf, n)
 	case ring0.FDDoor:
-		return eAgain
+		return writeLate(int32(fd), buf, n)
 	case ring0.FDEpoll:
 		return eInval
 	}
