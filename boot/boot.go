@@ -130,6 +130,7 @@ func (m *machine) connect() (err error) {
 func (m *machine) attach() {
 	trap.BeforeExit = func(int) { m.stop() }
 	m.attachShutdown()
+	m.watchConsole()
 	m.attachMemory()
 	var wg sync.WaitGroup
 	wg.Go(m.attachDisks)
@@ -265,7 +266,7 @@ func (m *machine) stop() {
 // unless it has asked to be told (os/signal).
 func (m *machine) shutDown(r ic.Request) {
 	say("the host asks to shut down")
-	trap.Restart = r.Restart
+	trap.Restart, trap.ShutdownAsked = r.Restart, true
 	go func() {
 		m.flush()
 		trap.Kernel(trap.KernelSignal, 15, 0, 0)

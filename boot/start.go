@@ -73,6 +73,7 @@ func start(by, a, b uintptr) {
 		hv.SetRealtime(wall)
 	}
 	trap.PrepareCrash()
+	trap.RouteConsole(com1.Address, com1.Pin, com1.Low, com1.ByLevel)
 	Machine.LoadAddress = imageBase()
 	Machine.Started = hv.Now()
 	trap.Booted = true

@@ -15,16 +15,23 @@ import (
 // memory is mapped one to one. What cannot be read counts as nothing.
 func survey() {
 	Machine.MemoryBytes = totalRAM()
+	at, n := uintptr(0), uintptr(0)
 	if acpi.Host.N == 0 {
-		Machine.Processors = madt.Processors(Machine.RSDP, ramRanges(), Machine.APICs[:])
-		return
+		at, n = madt.Find(Machine.RSDP, ramRanges())
 	}
 	for i := range acpi.Host.N { // these were found already, wherever they lie
 		if t := &acpi.Host.Tables[i]; t.Signature == madt.Signature {
-			Machine.Processors = madt.Enabled(uintptr(t.Address), uintptr(t.Size), Machine.APICs[:])
+			at, n = uintptr(t.Address), uintptr(t.Size)
 		}
 	}
+	Machine.Processors = madt.Enabled(at, n, Machine.APICs[:])
+	com1 = madt.ISA(at, n, com1IRQ)
 }
+
+// com1 is where the interrupt of the console comes in.
+var com1 madt.Line
+
+const com1IRQ = 4
 
 // totalRAM sums up what is memory, whoever uses it.
 func totalRAM() (bytes uint64) {

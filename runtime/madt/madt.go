@@ -51,19 +51,8 @@ func (r ram) has(pa, n uintptr) bool {
 // Processors is [Enabled] of the MADT that the RSDP leads to. Addresses are physical, and
 // mapped one to one.
 func Processors(rsdp uint64, memory []Range, ids []uint32) uint32 {
-	r, at := ram(memory), uintptr(rsdp)
-	if at == 0 || !r.has(at, rsdpLength) || word(at) != sigRSDP {
-		return 0
-	}
-	xsdt := word(at + rsdpXSDT)
-	n := r.table(xsdt, sigXSDT)
-	for i := uintptr(sdtHeader); i+8 <= n && i < sdtHeader+8*maxTables; i += 8 {
-		madt := word(xsdt + i)
-		if length := r.table(madt, Signature); length != 0 {
-			return Enabled(madt, length, ids)
-		}
-	}
-	return 0
+	madt, length := Find(rsdp, memory)
+	return Enabled(madt, length, ids)
 }
 
 // table gives the bytes of the table at pa, 0 if it is none of that signature.

@@ -72,6 +72,7 @@ type Signals struct {
 	FromUser       uint64 // of Pending: sent by tgkill or kill
 	FromTimer      uint64 // of Pending: timers with that signal are in fired
 	FromKernel     uint64 // of Pending: sent by the runtime itself
+	Awaited        uint64 // rt_sigtimedwait waits for these
 	Saved          uint64 // mask to restore after a call that waited with another
 	HasSaved       bool
 	AltSP, AltSize uintptr

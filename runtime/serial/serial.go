@@ -203,6 +203,18 @@ func Dec(v uint64) {
 	Write(uintptr(unsafe.Pointer(&b))+i, uintptr(len(b))-i)
 }
 
+// Listen makes COM1 interrupt when it has received something.
+//
+//go:nosplit
+func Listen() {
+	const (
+		received = 1 << 0
+		outputs  = 0x0b // DTR, RTS, and OUT2, which lets the interrupt out
+	)
+	ring0.Out8(modem, outputs)
+	ring0.Out8(intr, received)
+}
+
 // Present tells whether there is a COM1.
 //
 //go:nosplit

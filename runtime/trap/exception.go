@@ -102,6 +102,9 @@ func interrupt(f *ring0.Frame) {
 		vmbusInterrupt(c)
 	case hv.VecIPI:
 		takeMessages(c)
+	case hv.VecConsole:
+		takeTyped()
+		actOnTyped()
 	}
 	hv.EOI()
 	if !fromKernel(f) { // the idle loop looks by itself

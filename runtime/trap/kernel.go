@@ -46,7 +46,8 @@ const (
 	KernelLateEvent                 // eventfd that late writes are announced on
 	KernelLate                      // a page: the first late write; gives fd<<32|n, -EAGAIN when there is none
 
-	KernelProvoke = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
+	KernelInterrupts = 0x10fe // eventfd that is told of Ctrl-C on the console: who reads it sends SIGINT
+	KernelProvoke    = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
 )
 
 // flagEvent is the eventfd of each of VMBus's event flags, plus one; 0 for
@@ -87,7 +88,10 @@ func kernelCall(f *ring0.Frame) int {
 		}
 		pa, _, _ := mem.Walk(a)
 		return int(pa)
+	case KernelInterrupts:
+		interruptEvent = int32(a) + 1
 	case KernelSignal:
+		interruptAsked = false
 		return signalProgram(uint64(a))
 	case KernelPowerOff:
 		powerOff(uint64(a))

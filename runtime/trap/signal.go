@@ -17,6 +17,7 @@ import (
 // Signals by number (signal(7)).
 const (
 	sigInt   = 2
+	sigQuit  = 3
 	sigIll   = 4
 	sigTrap  = 5
 	sigBus   = 7
@@ -40,6 +41,7 @@ const (
 	sigIgnore   = 1
 
 	saOnStack = 0x08000000
+	saRestart = 0x10000000
 	saNoDefer = 0x40000000
 
 	numSignals = 64
@@ -141,6 +143,7 @@ func deliverSignals(f *ring0.Frame) {
 			ready = s.Pending &^ s.Mask
 		}
 		if ready == 0 {
+			interrupted(f, true) // by nothing that the program sees
 			return
 		}
 		sig := uint64(log2(ready&-ready)) + 1
@@ -151,6 +154,7 @@ func deliverSignals(f *ring0.Frame) {
 		case sigDefault:
 			defaultAction(sig)
 		default:
+			interrupted(f, a.flags&saRestart != 0)
 			enterHandler(f, t, sig, a, false)
 			return // the rest follows when the handler is through
 		}
@@ -181,19 +185,27 @@ func take(t *sched.Thread, sig uint64) {
 	s.FromKernel &^= bit
 }
 
+// ShutdownAsked says that the host wants the machine to end. boot sets it.
+var ShutdownAsked bool
+
+// defaultAction ends the program, as signal(7) has it; a signal that it stops at there
+// ends it too, since nobody could let it go on.
+//
 //go:nosplit
 func defaultAction(sig uint64) {
-	switch sig {
-	case sigUrg, sigChld, sigWinch, sigCont:
+	if ignoredByDefault>>sig&1 != 0 {
 		return
-	case sigTerm, sigInt:
-		powerOff(0) // the host asked for it
+	}
+	if sig == sigTerm && ShutdownAsked {
+		powerOff(0) // all went as the host wants it
 	}
 	serial.Print("hvgo: the program was ended by signal ")
 	serial.Dec(sig)
 	serial.Print("\n")
 	powerOff(statusSignal + sig)
 }
+
+const ignoredByDefault = 1<<sigUrg | 1<<sigChld | 1<<sigWinch | 1<<sigCont
 
 // enterHandler builds a signal frame and points f to the handler. Where the
 // frame has no room the program ends.
@@ -331,6 +343,10 @@ func serveSignal(f *ring0.Frame, a, b, c uintptr) int {
 	case unix.SYS_PAUSE:
 		sched.Block(sched.WaitSignal, 0, 0)
 		return eIntr
+	case unix.SYS_RT_SIGSUSPEND:
+		return sigsuspend(a, b)
+	case unix.SYS_RT_SIGTIMEDWAIT:
+		return sigtimedwait(a, b, c, uintptr(f.R10))
 	}
 	return serveTask(f, a, b, c)
 }
@@ -470,15 +486,24 @@ func sigaltstack(f *ring0.Frame, set, old uintptr) int {
 //go:nosplit
 func send(t *sched.Thread, sig uint64, fromUser bool) {
 	bit := uint64(1) << (sig - 1)
+	if ignored(sig) && (t.Signals.Mask|t.Signals.Awaited)&bit == 0 {
+		return // it does not end a wait either
+	}
 	t.Signals.Pending |= bit
 	if fromUser {
 		t.Signals.FromUser |= bit
 	} else {
 		t.Signals.FromKernel |= bit
 	}
-	if t.Signals.Mask&bit == 0 {
+	if t.Signals.Mask&^t.Signals.Awaited&bit == 0 {
 		sched.Alert(t)
 	}
+}
+
+//go:nosplit
+func ignored(sig uint64) bool {
+	a := actionOf(sig)
+	return a.handler == sigIgnore || a.handler == sigDefault && ignoredByDefault>>sig&1 != 0
 }
 
 //go:nosplit
@@ -512,7 +537,7 @@ func signalProgram(sig uint64) int {
 	bit := uint64(1) << (sig - 1)
 	any, i := sched.Next(0)
 	for t, i := any, i; t != nil; t, i = sched.Next(i) {
-		if t.Signals.Mask&bit == 0 {
+		if t.Signals.Mask&^t.Signals.Awaited&bit == 0 {
 			any = t
 			break
 		}

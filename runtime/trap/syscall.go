@@ -47,6 +47,7 @@ func handleSyscall(f *ring0.Frame) {
 		} else if f.RAX >= KernelNotify && f.R9 == kernelMark {
 			f.RAX = uint64(kernelCall(f))
 		} else {
+			f.Error = f.RAX // for interrupted
 			f.RAX = uint64(serve(f))
 		}
 		deliverSignals(f)
@@ -310,7 +311,7 @@ func checkVector(parts, n uintptr) int {
 func trapRead(fd uint64, buf uintptr, n uint64) int {
 	switch sched.Kind(fd) {
 	case ring0.FDEvent:
-		return sched.ReadEvent(int32(fd), buf, n)
+		return restartable(sched.ReadEvent(int32(fd), buf, n))
 	case ring0.FDConsole:
 		return readConsole(buf, n)
 	case ring0.FDDoor:
@@ -334,51 +335,6 @@ func trapWrite(fd uint64, buf uintptr, n uint64) int {
 		return eInval
 	}
 	return eBadF
-}
-
-// How often a reader of the console looks whether somebody typed, in ns: the
-// UART's interrupt is not used. Nobody who does not read pays for it.
-const (
-	typingSoonest = 10_000_000
-	typingLatest  = 100_000_000
-)
-
-// readConsole waits for bytes from COM1 and gives those there are; without
-// COM1 it is at its end.
-//
-//go:nosplit
-func readConsole(buf uintptr, n uint64) int {
-	if !serial.Present() {
-		return 0
-	}
-	if n == 0 {
-		return 0
-	}
-	if !userRange(buf, uintptr(n)) {
-		return eFault
-	}
-	got := uint64(0)
-	for pause := int64(typingSoonest); ; pause = min(2*pause, typingLatest) {
-		for got < n {
-			b, ok := serial.ReadByte()
-			if !ok {
-				break
-			}
-			if b == '\r' {
-				b = '\n'
-			}
-			if !ring0.CopyUser(buf+uintptr(got), uintptr(unsafe.Pointer(&b)), 1) {
-				return eFault
-			}
-			got++
-		}
-		if got > 0 {
-			return int(got)
-		}
-		if sched.Sleep(hv.Now()+pause) == sched.Interrupted {
-			return eIntr
-		}
-	}
 }
 
 // consoleMost bounds how long one call keeps interrupts out.

@@ -200,7 +200,11 @@ func futex(addr uintptr, op, value uint32, timeout uintptr, bitset uint32) int {
 	case op&futexPrivate == 0 && !mem.Valid(addr, 4, true):
 		return eFault // as on Linux, which has to find out whose memory it is
 	case cmd == futexWait || cmd == futexWaitBitset:
-		return sched.FutexWait(addr, value, due)
+		r := sched.FutexWait(addr, value, due)
+		if timeout == 0 {
+			r = restartable(r)
+		}
+		return r
 	}
 	if int32(value) <= 0 {
 		value = 1 // as on Linux, which counts after waking one

@@ -64,6 +64,19 @@ func TestCrash(t *testing.T) {
 			t.Logf("%s", e.Message)
 		})
 	}
+	t.Run("processors", func(t *testing.T) {
+		o := options{noNetwork: true}
+		o.Machine.VCPUs = 3
+		v := bootProbe(t, o, "provoke-busy 0")
+		e := v.wait(patience)
+		// One is at fault, one is busy, and says where, one may be idle.
+		want := `(?s)^hvgo: fatal: page fault in the runtime: read of CR2\n.*\nprocessor [0-2], thread \d+:\n` + at("readWord", `provoke\.go`) +
+			`.*\nprocessor [0-2]: \S+\+0x[0-9a-f]+\n(processor [0-2]: \S+\+0x[0-9a-f]+|idle processors: 1)\ncode at .*\ninstruction: MOV `
+		if e.Kind != vmm.Crash || e.Params[1] != 134 || !regexp.MustCompile(want).MatchString(strings.TrimSpace(e.Message)) {
+			t.Errorf("ended with %v", e)
+		}
+		t.Logf("%s", e.Message)
+	})
 	t.Run("bad report", func(t *testing.T) {
 		v := bootProbe(t, options{noNetwork: true}, "provoke 7")
 		e := v.wait(patience)

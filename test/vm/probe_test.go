@@ -56,7 +56,8 @@ func TestRuntime(t *testing.T) {
 	for name, commands := range map[string][]string{
 		"memory":    {"gc", "memory", "dontneed", "protect", "gc"},
 		"stacks":    {"stacks", "syscall-stacks"},
-		"scheduler": {"preempt", "timers", "clock", "nil", "channels", "signals", "cpu"},
+		"scheduler": {"preempt", "timers", "clock", "nil", "channels", "cpu"},
+		"signals":   {"panic-on-fault", "ignored", "sigwait", "restart", "signals"},
 		"profiler":  {"profile", "profile-stress", "intervals", "profile", "gc"},
 		"files":     {"files", "proc", "devices", "pipes"},
 		"loopback":  {"loopback", "udp", "sockets", "half-close", "deadlines", "unix", "interfaces lo 127.0.0.1/8 ::1/128 loopback"},

@@ -13,7 +13,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // exit STATUS ends the program.
@@ -66,13 +68,30 @@ func fatal([]string) (string, error) {
 
 // provoke WHAT makes the runtime beneath fail, as runtime/trap's provoke.go has it.
 func provoke(args []string) (string, error) {
-	const kernelProvoke = 0x10ff
+	const kernelProvoke, kernelMark = 0x10ff, 0x6c6c61636f677668
 	what, err := strconv.Atoi(strings.Join(args, ""))
 	if err != nil {
 		return "", err
 	}
-	_, _, errno := syscall.Syscall(kernelProvoke, uintptr(what), 0, 0)
+	_, _, errno := syscall.Syscall6(kernelProvoke, uintptr(what), 0, 0, 0, 0, kernelMark)
 	return "", errno
+}
+
+// provokeBusy is provoke while another processor is busy.
+func provokeBusy(args []string) (string, error) {
+	var busy atomic.Bool
+	go keepBusy(&busy)
+	for !busy.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	return provoke(args)
+}
+
+//go:noinline
+func keepBusy(busy *atomic.Bool) {
+	busy.Store(true)
+	for busy.Load() {
+	}
 }
 
 // sigterm waits until the host asks the guest to shut down, and obeys.

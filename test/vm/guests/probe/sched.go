@@ -18,28 +18,56 @@ import (
 	"time"
 )
 
-// preempt lets loops without a call run on the only processor: only a signal can
-// take it away from them.
+// preempt lets loops without a call run on one processor, and more of them than there
+// are on several: only a signal can take it away from them.
 func preempt([]string) (string, error) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	found := ""
+	for _, procs := range []int{1, 2, 4} {
+		runtime.GOMAXPROCS(procs)
+		turns, err := spinAll(2 * procs)
+		if err != nil {
+			return "", fmt.Errorf("with GOMAXPROCS %d: %w", procs, err)
+		}
+		found += fmt.Sprint(turns, " turns ")
+	}
+	return found, nil
+}
+
+// spinAll runs n loops until all have had their turn.
+func spinAll(n int) ([]uint64, error) {
 	var stop atomic.Bool
-	var turns [2]uint64
+	turns, begun := make([]uint64, n), make([]atomic.Bool, n)
 	var wg sync.WaitGroup
 	for i := range turns {
 		wg.Go(func() {
+			begun[i].Store(true)
 			for !stop.Load() {
 				turns[i]++
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
-	runtime.GC() // stops the world, which takes both loops to a stop
+	late := time.After(time.Minute)
+	all := func() bool {
+		for i := range begun {
+			if !begun[i].Load() {
+				return false
+			}
+		}
+		return true
+	}
+	var err error
+	for !all() && err == nil {
+		select {
+		case <-late:
+			err = errors.New("a loop did not begin in a minute")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	runtime.GC() // stops the world, which takes all loops to a stop
 	stop.Store(true)
 	wg.Wait()
-	if turns[0] == 0 || turns[1] == 0 {
-		return "", fmt.Errorf("the loops turned %d times", turns)
-	}
-	return fmt.Sprint(turns, " turns"), nil
+	return turns, err
 }
 
 // timers checks that nothing fires early or in the wrong order, and that all fires.
