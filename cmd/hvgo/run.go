@@ -44,13 +44,15 @@ With --kernel the guest is a Linux kernel, which a boot loader need not find: of
 to anyone who works on Linux's drivers for Hyper-V.
 
 The guest's console goes to the standard output, what hvgo has to say to the
-standard error. Ctrl-C asks the guest to shut down; a second Ctrl-C switches it
-off.
+standard error. Ctrl-C asks the guest to shut down (its program gets SIGTERM); a
+second Ctrl-C switches it off. Ctrl-\ makes a program of hvgo's print its goroutines
+and end (SIGQUIT). What is typed or piped in is typed on the guest's console, where
+the bytes 03 and 1C are SIGINT and SIGQUIT.
 
 The exit status is the guest program's own, if it has ended by itself. Otherwise:
   1      hvgo failed, or the guest crashed without a status
   128+n  signal n ended the program; 130: hvgo switched the guest off
-  134    the program had a fault at run time
+  134    the runtime beneath the program failed, or SIGABRT ended it
   137    the guest was out of memory`,
 		Example: `  hvgo run svc.vhdx
   hvgo run -p 8080:8080 --memory 128 svc.vhdx
@@ -343,7 +345,7 @@ func runAgainNested(ctx context.Context, cfg nested.Config, args []string, conso
 	// From here on Ctrl-C is the guest's; a third one, when neither guest nor
 	// machine obeys, is ours.
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -386,6 +388,11 @@ func passSignals(ctx context.Context, cancel context.CancelCauseFunc, from <-cha
 		case s := <-from:
 			select {
 			case <-up:
+				if s == syscall.SIGQUIT { // asks for no end
+					to <- s
+					n--
+					continue
+				}
 			default:
 				n = 3
 			}

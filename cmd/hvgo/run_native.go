@@ -116,23 +116,34 @@ func (p *runPlan) logger() *slog.Logger {
 const shutdownTimeout = 30 * time.Second
 
 // obeySignals asks the guest to shut down at the first signal and switches it
-// off at the second.
+// off at the second. SIGQUIT (Ctrl-\) does neither: it is typed on the guest's console,
+// where it makes a program print its goroutines and end.
 func obeySignals(ctx context.Context, g *guest.Guest) {
+	const fileSeparator = 0x1c // what Ctrl-\ types
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	select {
-	case <-ctx.Done():
-		return
-	case <-signals:
-		say("asking the guest to shut down; Ctrl-C again switches it off")
-		go askShutdown(ctx, g)
-	}
-	select {
-	case <-ctx.Done():
-	case <-signals:
-		say("switching the guest off")
-		g.Stop()
+	for asked := false; ; {
+		var s os.Signal
+		select {
+		case <-ctx.Done():
+			return
+		case s = <-signals:
+		}
+		switch {
+		case s == syscall.SIGQUIT:
+			if _, err := g.Input().Write([]byte{fileSeparator}); err != nil {
+				say("Ctrl-\\: the guest does not read its console")
+			}
+		case !asked:
+			asked = true
+			say("asking the guest to shut down; Ctrl-C again switches it off")
+			go askShutdown(ctx, g)
+		default:
+			say("switching the guest off")
+			g.Stop()
+			return
+		}
 	}
 }
 
@@ -165,7 +176,7 @@ func feedConsole(ctx context.Context, com1 io.Writer, in io.Reader) {
 }
 
 // crashSignature is P0 of a crash report that hvgo's runtime made ("HVGO"); P1
-// is then the program's exit status.
+// is then the program's exit status, and P2 where the runtime failed, if it did.
 const crashSignature = 0x4F475648
 
 // exitError turns the guest's end into hvgo's exit status, and says what there
@@ -181,6 +192,9 @@ func exitError(e machine.Exit, crashToo bool) error {
 	case e.Kind == vmm.Crash && e.Params[0] == crashSignature:
 		if e.Message != "" && crashToo {
 			say("the guest: " + e.Message)
+		}
+		if e.Params[2] != 0 {
+			say(fmt.Sprintf("the runtime beneath the program failed, at %#x: docs/DEBUGGING.md says how to read its report above", e.Params[2]))
 		}
 		status := exitStatus(1)
 		if p1 := e.Params[1]; p1 > 0 && p1 < 256 {

@@ -46,6 +46,24 @@ func TestPassSignals(t *testing.T) {
 	}
 }
 
+// TestPassSIGQUIT passes on as many as there are: they end nothing.
+func TestPassSIGQUIT(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	from, to, up := make(chan os.Signal), make(chan os.Signal), make(chan struct{})
+	close(up)
+	go passSignals(ctx, cancel, from, to, up)
+	for range 5 {
+		from <- syscall.SIGQUIT
+		if s := <-to; s != syscall.SIGQUIT {
+			t.Errorf("passed on %v", s)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDefaultShares(t *testing.T) {
 	root := t.TempDir()
 	inner := filepath.Join(root, "a", "b")
