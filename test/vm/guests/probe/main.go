@@ -31,9 +31,6 @@ var commands = map[string]func(args []string) (string, error){
 	"cpu": vectorRegisters,
 	// clock_unsafe.go
 	"vdso": vdso, "read-clock": readClocks, "clock-order": clockOrder,
-	// signals_unsafe.go
-	"interrupt": interrupt, "typed": typed, "raise": raise, "traceback": traceback, "fault": fault,
-	"panic-on-fault": panicOnFault, "ignored": ignoredSignals, "sigwait": sigwait, "restart": restart,
 	// profile.go, itimer_unsafe.go
 	"profile": profile, "profile-stress": profileStress, "intervals": intervals,
 	// files.go
@@ -47,7 +44,7 @@ var commands = map[string]func(args []string) (string, error){
 	"unix": unixSockets, "interfaces": interfaces,
 	// ends.go
 	"exit": exit, "panic": panicNow, "crash": crash, "stack-overflow": overflow, "out-of-memory": outOfMemory,
-	"fatal": fatal, "provoke": provoke, "provoke-busy": provokeBusy, "sigterm": sigterm, "wait": wait,
+	"fatal": fatal, "provoke": provoke, "sigterm": sigterm, "wait": wait,
 }
 
 const commandDisk = "/dev/sdb"

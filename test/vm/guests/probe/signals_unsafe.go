@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime"
@@ -19,6 +20,14 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+func init() {
+	maps.Copy(commands, map[string]func([]string) (string, error){
+		"interrupt": interrupt, "typed": typed, "raise": raise, "traceback": traceback, "fault": fault,
+		"panic-on-fault": panicOnFault, "ignored": ignoredSignals, "sigwait": sigwait, "restart": restart,
+		"provoke-busy": provokeBusy, // ends.go
+	})
+}
 
 // interrupt waits for SIGINT as long as nobody reads the console.
 func interrupt([]string) (string, error) {
