@@ -119,6 +119,9 @@ func apicWrite(reg uint32, value uint32) {
 //
 //go:nosplit
 func EOI() {
+	if needless() {
+		return
+	}
 	if has(tlfs.AccessApic) {
 		ring0.Wrmsr(tlfs.MSREOI, 0)
 		return

@@ -36,6 +36,7 @@ func InitProcessor() string {
 	if !initInput() || !initSynIC() {
 		return "no memory for the SynIC's pages"
 	}
+	initAssist()
 	initTimer()
 	return ""
 }
@@ -66,6 +67,10 @@ func Shutdown() {
 	ring0.Wrmsr(tlfs.MSRSControl, 0)
 	ring0.Wrmsr(tlfs.MSRSIMP, 0)
 	ring0.Wrmsr(tlfs.MSRSIEFP, 0)
+	if l := mine(); l.assist != 0 {
+		l.assist = 0
+		ring0.Wrmsr(tlfs.MSRVpAssistPage, 0)
+	}
 	if tscPage != 0 {
 		tscPage = 0
 		ring0.Wrmsr(tlfs.MSRReferenceTSC, 0)

@@ -9,6 +9,7 @@ import "github.com/hvgo/hvgo/runtime/ring0"
 // interrupts off, but where a comment says else.
 type local struct {
 	simp, siefp uintptr // its message and event flag pages
+	assist      uintptr // its VP assist page; 0: it has none
 	inputPA     uint64  // a page for the input of slow hypercalls
 	armed       int64   // the reference time that its timer 0 is set to, in ns; 0 when it is off
 }
