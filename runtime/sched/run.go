@@ -232,10 +232,15 @@ func Yield() {
 //go:nosplit
 func Others() bool { return first != 0 }
 
-// BeforeInterrupt is called before an interrupt is served.
+// BeforeInterrupt is called before an interrupt is served. One that is idle wakes by it,
+// and needs no other.
 //
 //go:nosplit
-func BeforeInterrupt() { of(ring0.This()).preempt = false }
+func BeforeInterrupt() {
+	c := ring0.This()
+	of(c).preempt = false
+	idle[c.ID/64%uint32(len(idle))] &^= 1 << (c.ID % 64)
+}
 
 // AfterInterrupt is called when an interrupt of a program's thread was served: it lets
 // another one run if one was woken or the running one had its share.

@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
-	"github.com/hvgo/hvgo/runtime/power"
 	"github.com/hvgo/hvgo/runtime/report"
 	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/serial"
@@ -65,9 +64,6 @@ func stopOthers() {
 //go:nosplit
 func stopHere(f *ring0.Frame) {
 	c := ring0.This()
-	if c.Stopped != 0 { // it was finishing
-		power.Off(false)
-	}
 	atomic.StoreUintptr(&c.Stopped, uintptr(unsafe.Pointer(f)))
 	if c.ID == 0 {
 		for endAsked.Load() == 0 {
