@@ -181,6 +181,10 @@ func (m *Machine) Run(ctx context.Context) (Exit, error) {
 // Stop ends a run at once, as pulling the plug does. See host/ic for the clean way.
 func (m *Machine) Stop() { m.vm.Stop() }
 
+// Describe tells what each processor of a running guest is doing: registers, the
+// instruction, the top of the stack.
+func (m *Machine) Describe() string { return m.vm.Describe() }
+
 // Input is the guest's COM1 from the other end: what is written is input to the
 // guest. A write fails when the guest does not read.
 func (m *Machine) Input() io.Writer { return m.uart }

@@ -181,6 +181,9 @@ func (v *vm) close() {
 		return
 	}
 	v.closed = true
+	if v.t.Failed() {
+		v.t.Logf("processors:\n%s", v.Describe())
+	}
 	v.Stop()
 	<-v.done
 	if v.t.Failed() {

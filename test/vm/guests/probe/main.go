@@ -29,6 +29,8 @@ var commands = map[string]func(args []string) (string, error){
 	// sched.go
 	"preempt": preempt, "timers": timers, "nil": recoverFaults, "channels": channels, "signals": signals, "clock": clock,
 	"cpu": vectorRegisters,
+	// processors_unsafe.go
+	"processors": processors, "wake": wake, "shootdown": shootdown, "busy": busy,
 	// clock_unsafe.go
 	"vdso": vdso, "read-clock": readClocks, "clock-order": clockOrder,
 	// profile.go, itimer_unsafe.go
