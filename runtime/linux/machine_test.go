@@ -281,3 +281,23 @@ func TestFilesAreNotPollable(t *testing.T) {
 		t.Error("a free descriptor is ready")
 	}
 }
+
+// told is what FilesChanged was told.
+var told = make(chan int64, 100)
+
+// TestFilesChanged is that whoever sets the collector's limit learns how much files hold, at last.
+func TestFilesChanged(t *testing.T) {
+	_, limit := Store.Usage()
+	k := &kernel{t: t, name: "door", raw: Door, dir: "/tmp"}
+	fd := k.open("changed", unix.O_CREAT|unix.O_RDWR)
+	big := make([]byte, limit/8*tmpPage)
+	if n, e := k.call(unix.SYS_WRITE, fd, big, len(big)); n != len(big) || e != 0 {
+		t.Fatalf("write = %d, %v", n, e)
+	}
+	for <-told < limit/8 {
+	}
+	k.call(unix.SYS_UNLINKAT, unix.AT_FDCWD, "/tmp/changed", 0)
+	k.call(unix.SYS_CLOSE, fd)
+	for <-told > limit/16 {
+	}
+}

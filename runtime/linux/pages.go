@@ -3,7 +3,10 @@
 
 package linux
 
-import "syscall"
+import (
+	"sync/atomic"
+	"syscall"
+)
 
 // Page is one page of a file's contents.
 type Page = [tmpPage]byte
@@ -80,3 +83,30 @@ func (noStore) SetLimit(int64)                                     {}
 func (noStore) Map(*Mapping) (uintptr, syscall.Errno)              { return 0, syscall.ENODEV }
 func (noStore) Advise(uintptr, uintptr, int) syscall.Errno         { return syscall.EINVAL }
 func (noStore) Shown(_, _ uintptr) (uint32, int64, int64, uintptr) { return 0, 0, 0, 0 }
+
+// FilesChanged is told, in a goroutine of its own, how many pages files have in all, when that has changed by
+// 1/64 of their limit since the last time. What a mapping fills is noticed with the next write, truncation or
+// removal of any file.
+var FilesChanged func(pages int64)
+
+// filesTold is the number that FilesChanged was told last; filesTelling says that it is at work.
+var (
+	filesTold    atomic.Int64
+	filesTelling atomic.Bool
+)
+
+// tellFiles tells FilesChanged, if there is something to tell.
+func tellFiles() {
+	if FilesChanged == nil {
+		return
+	}
+	pages, limit := Store.Usage()
+	if d := pages - filesTold.Load(); max(d, -d) > limit/64 && !filesTelling.Swap(true) {
+		filesTold.Store(pages)
+		go func() {
+			FilesChanged(pages)
+			filesTelling.Store(false)
+			tellFiles() // of what has changed meanwhile
+		}()
+	}
+}

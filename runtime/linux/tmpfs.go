@@ -47,6 +47,7 @@ func (t *tmpData) free() {
 		dropFile(t.file)
 	}
 	t.file, t.size, t.gone = 0, 0, true
+	tellFiles()
 }
 
 // make gives the file its place in Store, if it has none. mu is held for writing.
@@ -147,6 +148,7 @@ func (f *tmpFile) writeLocked(b []byte, off int64) (int, error) {
 	}
 	t.resize(max(t.size, off+int64(n)))
 	f.node.touch(true)
+	tellFiles()
 	return n, nil
 }
 
@@ -180,6 +182,7 @@ func (f *tmpFile) Truncate(size int64) error {
 	}
 	t.resize(size)
 	f.node.touch(true)
+	tellFiles()
 	return nil
 }
 

@@ -189,6 +189,12 @@ func allocThread() *Thread {
 	return thread(mem.Phys(page))
 }
 
+// StackPages is the number of frames that threads have for themselves and their trap
+// stacks, exited ones too.
+//
+//go:nosplit
+func StackPages() uint64 { return uint64(slots) * (1 + stackBytes/mem.PageSize) }
+
 // MapStack maps fresh frames at [base, base+bytes).
 //
 //go:nosplit
@@ -196,6 +202,9 @@ func MapStack(base, bytes uintptr) bool {
 	for at := base; at < base+bytes; at += mem.PageSize {
 		pa := mem.AllocFrame()
 		if pa == 0 || !mem.Map(at, pa, mem.Writable|mem.NoExec) {
+			if pa != 0 {
+				mem.FreeFrame(pa)
+			}
 			for ; at > base; at -= mem.PageSize {
 				if pa := mem.Unmap(at - mem.PageSize); pa != 0 {
 					mem.FreeFrame(pa)

@@ -10,7 +10,6 @@ import (
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/sched"
-	"github.com/hvgo/hvgo/runtime/serial"
 )
 
 // handleTrap serves exceptions and interrupts. Trap context.
@@ -140,6 +139,9 @@ func pageFault(f *ring0.Frame) {
 	if answer == mem.Resolved {
 		return
 	}
+	if answer == mem.FaultNoMemory { // in a copy of ours, too: EFAULT would be a riddle
+		outOfMemory()
+	}
 	if fixup := ring0.FixupFor(uintptr(f.RIP)); fixup != 0 {
 		f.RIP = uint64(fixup)
 		return
@@ -147,8 +149,6 @@ func pageFault(f *ring0.Frame) {
 	switch {
 	case fromKernel(f):
 		crash(f, pageFaultIs(f))
-	case answer == mem.FaultNoMemory:
-		outOfMemory(f)
 	case answer == mem.FaultDenied:
 		fault(f, sigSegv, segvAcc, uint64(addr))
 	case answer == mem.FaultBus:
@@ -156,17 +156,6 @@ func pageFault(f *ring0.Frame) {
 	default:
 		fault(f, sigSegv, segvMap, uint64(addr))
 	}
-}
-
-//go:nosplit
-func outOfMemory(f *ring0.Frame) {
-	stopOthers()
-	serial.Print("hvgo: out of memory: the program uses ")
-	serial.Dec(mem.Resident() * mem.PageSize >> 20)
-	serial.Print(" MiB of ")
-	serial.Dec(mem.Total() * mem.PageSize >> 20)
-	serial.Print(" MiB; give the machine more\n")
-	powerOff(statusOOM)
 }
 
 // Exit statuses of ends that the program did not choose.

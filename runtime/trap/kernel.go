@@ -82,6 +82,7 @@ func kernelCall(f *ring0.Frame) int {
 		return contig(uint64(a))
 	case KernelUncontig:
 		mem.FreeFrames(uint64(a), uint64(b))
+		driverPages -= uint64(b)
 	case KernelFrame:
 		if !mem.Prepare(a, 1, b != 0) {
 			return eFault
@@ -114,8 +115,6 @@ func kernelCall(f *ring0.Frame) int {
 		lateWrites.event = int32(a) + 1
 	case KernelLate:
 		return takeLate(a)
-	case KernelStore:
-		return storeCalled(a)
 	default:
 		return eNoSys
 	}
@@ -210,6 +209,7 @@ func contig(pages uint64) int {
 	if pa == 0 {
 		return eNoMem
 	}
+	driverPages += pages
 	for at := mem.Phys(pa); at < mem.Phys(pa)+uintptr(pages)*mem.PageSize; at += 8 {
 		*(*uint64)(ring0.Pointer(at)) = 0
 	}

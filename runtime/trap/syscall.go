@@ -87,6 +87,8 @@ func serveAlone(f *ring0.Frame) bool {
 	case unix.SYS_MREMAP:
 		at, errno := mem.Mremap(a, b, c, int32(f.R10), uintptr(f.R8))
 		r = result(at, errno)
+	case KernelStore:
+		r = storeCalled(a)
 	case unix.SYS_WRITE:
 		if sched.Kind(uint64(uint32(a))) != ring0.FDConsole {
 			return false
@@ -385,6 +387,9 @@ func mmap(f *ring0.Frame) int {
 		return eNoDev // a file, and not on a goroutine: the Go runtime maps none
 	}
 	at, errno := mem.Mmap(uintptr(f.RDI), uintptr(f.RSI), int32(f.RDX), int32(f.R10))
+	if errno == mem.ENOMEM {
+		tellShort("no memory for another mapping")
+	}
 	return result(at, errno)
 }
 
@@ -483,6 +488,7 @@ func clone(f *ring0.Frame) int {
 	}
 	t := sched.New(&child, fs)
 	if t == nil {
+		tellShort("no memory for another thread")
 		return eAgain
 	}
 	t.Signals.Mask = parent.Signals.Mask

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 )
 
@@ -24,6 +25,8 @@ import (
 var commands = map[string]func(args []string) (string, error){
 	// memory.go
 	"gc": collect, "memory": fillMemory, "dontneed": dontNeed, "protect": protect, "balloon": balloon,
+	// returned.go
+	"returned": returned, "sparse": sparse, "full-files": fullFiles, "full-map": fullMap, "too-many-threads": tooManyThreads,
 	// stack.go
 	"stacks": growStacks, "syscall-stacks": growInSyscalls,
 	// sched.go
@@ -52,6 +55,7 @@ var commands = map[string]func(args []string) (string, error){
 const commandDisk = "/dev/sdb"
 
 func main() {
+	firstLimit = debug.SetMemoryLimit(-1)
 	list, err := readCommands()
 	if err != nil {
 		fmt.Println("probe: FAIL commands:", err)
