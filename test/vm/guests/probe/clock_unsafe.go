@@ -89,7 +89,7 @@ func clockOrder([]string) (string, error) {
 			if err := byCall.read(monotonic); err != nil {
 				return fmt.Errorf("system call: %w", err)
 			}
-			if n%100 == 0 {
+			if n%10 == 0 {
 				cpu, err := processor()
 				if err != nil {
 					return err
