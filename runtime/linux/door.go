@@ -75,10 +75,14 @@ func (c *call) dispatch() (int, syscall.Errno) {
 		return sysFlock(c)
 	case unix.SYS_SENDFILE:
 		return sysSendfile(c)
-	case unix.SYS_SPLICE, unix.SYS_TEE, unix.SYS_VMSPLICE:
-		return 0, syscall.EINVAL // not for these files: package os and net then copy themselves
+	case unix.SYS_SPLICE:
+		return sysSplice(c)
+	case unix.SYS_TEE, unix.SYS_VMSPLICE:
+		return 0, syscall.EINVAL
 	case unix.SYS_COPY_FILE_RANGE:
-		return 0, syscall.EOPNOTSUPP // likewise
+		return sysCopyFileRange(c)
+	case unix.SYS_MEMFD_CREATE:
+		return sysMemfdCreate(c)
 	}
 	return c.dispatchPath()
 }

@@ -482,7 +482,7 @@ func sysSendfile(c *call) (int, syscall.Errno) {
 		return 0, e
 	}
 	defer out.put()
-	if in.file == nil || out.stream == nil {
+	if in.file == nil || out.stream == nil && out.file == nil || out.file != nil && out.flags.Load()&syscall.O_APPEND != 0 {
 		return 0, syscall.EINVAL
 	}
 	at := c.ptr(2)

@@ -227,7 +227,7 @@ func sysOpen(dirfd int, at ref, flags, mode uint32) (int, syscall.Errno) {
 	}
 	switch {
 	case flags&tmpfileFlag != 0:
-		return 0, syscall.EOPNOTSUPP
+		return openTmpfile(dirfd, at, flags, mode)
 	case flags&syscall.O_CREAT != 0 && flags&syscall.O_DIRECTORY != 0:
 		return 0, syscall.EINVAL
 	}

@@ -64,6 +64,21 @@ func (d *description) passed() {
 	}
 }
 
+// passedStream is passed for what may be no stream.
+func (d *description) passedStream() {
+	if d.stream != nil {
+		d.passed()
+	}
+}
+
+// streamTimeouts are the longest waits; 0 is for ever.
+func (d *description) streamTimeouts() (read, write time.Duration) {
+	if t, ok := d.stream.(timeouts); ok {
+		return t.timeouts()
+	}
+	return 0, 0
+}
+
 // settleTries bounds how often settle looks again because changes keep coming.
 const settleTries = 4
 

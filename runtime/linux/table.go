@@ -65,7 +65,7 @@ var Leaf = [MaxCall]uint8{
 	unix.SYS_UNLINKAT: LeafDoor, unix.SYS_RENAME: LeafDoor, unix.SYS_RENAMEAT: LeafDoor, unix.SYS_RENAMEAT2: LeafDoor, unix.SYS_LINK: LeafDoor,
 	unix.SYS_LINKAT: LeafDoor, unix.SYS_SYMLINK: LeafDoor, unix.SYS_SYMLINKAT: LeafDoor, unix.SYS_MKNOD: LeafDoor, unix.SYS_MKNODAT: LeafDoor,
 	unix.SYS_CHMOD: LeafDoor, unix.SYS_FCHMODAT: LeafDoor, unix.SYS_CHOWN: LeafDoor, unix.SYS_LCHOWN: LeafDoor, unix.SYS_FCHOWNAT: LeafDoor,
-	unix.SYS_FCHMODAT2: LeafDoor, unix.SYS_UTIMENSAT: LeafDoor, unix.SYS_UMASK: LeafDoor, unix.SYS_SYNC: LeafDoor,
+	unix.SYS_MEMFD_CREATE: LeafDoor, unix.SYS_FCHMODAT2: LeafDoor, unix.SYS_UTIMENSAT: LeafDoor, unix.SYS_UMASK: LeafDoor, unix.SYS_SYNC: LeafDoor,
 
 	// Pipes and sockets.
 	unix.SYS_PIPE: LeafDoor, unix.SYS_PIPE2: LeafDoor, unix.SYS_SOCKET: LeafDoor, unix.SYS_SOCKETPAIR: LeafDoor, unix.SYS_BIND: LeafDoor,

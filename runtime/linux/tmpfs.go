@@ -373,7 +373,7 @@ func sysLink(oldDir int, oldAt ref, newDir int, newAt ref, flags int) (int, sysc
 		return 0, syscall.EXDEV
 	case n.isDir():
 		return 0, syscall.EPERM
-	case n.nlink == 0:
+	case n.nlink == 0 && !n.linkable:
 		return 0, syscall.ENOENT
 	}
 	if e := mayCreate(p); e != 0 {

@@ -73,6 +73,7 @@ type inode struct {
 	mode     uint32 // type and permissions
 	uid, gid uint32
 	nlink    uint32
+	linkable bool             // has no name yet, but may get one
 	kids     map[string]entry // a directory's
 	cookie   int64            // of the entry added last
 	parent   *inode           // of a directory; itself at the root; nil once removed
