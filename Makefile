@@ -12,8 +12,9 @@ STEP  = @scripts/step
 MEMORY = 256
 STD_SHORT = sync sync/atomic context time io/fs os os/signal syscall internal/poll net net/netip runtime/debug
 CPUS = 1
+SOAK = -duration 30m
 
-.PHONY: run qemu test build image packages vet lint gofmt unit vm-test witness fuzz bench-sys clean
+.PHONY: run qemu test build image packages vet lint gofmt unit vm-test witness fuzz bench-sys soak clean
 
 ## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
 run: packages image $(DATA)
@@ -78,6 +79,10 @@ fuzz:
 ## bench-sys: system calls, faults, wake-ups: hvgo beside Linux as a guest of the same host, and as a process
 bench-sys: packages build
 	go run ./bench/sys/run -cpus $(CPUS)
+
+## soak: nine loads on four processors for 30 minutes: no leak, no stall, no wrong data
+soak: packages build
+	go run ./test/vm/soak/run $(SOAK)
 
 clean:
 	rm -rf bin

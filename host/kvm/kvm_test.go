@@ -59,6 +59,7 @@ func TestIoctlCodes(t *testing.T) {
 		{"KVM_SET_CPUID2", ioSetCPUID2, 0x4008AE90},
 		{"KVM_GET_MP_STATE", ioGetMPState, 0x8004AE98},
 		{"KVM_SET_MP_STATE", ioSetMPState, 0x4004AE99},
+		{"KVM_NMI", ioNMI, 0xAE9A},
 		{"KVM_ENABLE_CAP", ioEnableCap, 0x4068AEA3},
 		{"KVM_HYPERV_EVENTFD", ioHypervEventFD, 0x4018AEBD},
 		{"KVM_GET_SUPPORTED_HV_CPUID", ioGetSupportedHvCPUID, 0xC008AEC1},

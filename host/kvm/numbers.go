@@ -34,6 +34,7 @@ const (
 	ioSetMSRs             = dirWrite | msrsHeaderSize<<16 | kvmIO | 0x89
 	ioGetMPState          = dirRead | mpStateSize<<16 | kvmIO | 0x98
 	ioSetMPState          = dirWrite | mpStateSize<<16 | kvmIO | 0x99
+	ioNMI                 = kvmIO | 0x9A
 	ioSetCPUID2           = dirWrite | cpuidHeaderSize<<16 | kvmIO | 0x90
 	ioEnableCap           = dirWrite | enableCapSize<<16 | kvmIO | 0xA3
 	ioGetTSCKHz           = kvmIO | 0xA3

@@ -64,6 +64,12 @@ func (v *VCPU) RequestExit(on bool) {
 	}
 }
 
+// NMI makes an NMI come to the processor when it runs next.
+func (v *VCPU) NMI() error {
+	_, err := ioctl(v.fd, ioNMI, 0)
+	return wrap("KVM_NMI", err)
+}
+
 // Regs returns the general registers.
 func (v *VCPU) Regs() (r Regs, err error) {
 	_, err = ioctlPtr(v.fd, ioGetRegs, &r)

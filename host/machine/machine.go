@@ -181,6 +181,10 @@ func (m *Machine) Run(ctx context.Context) (Exit, error) {
 // Stop ends a run at once, as pulling the plug does. See host/ic for the clean way.
 func (m *Machine) Stop() { m.vm.Stop() }
 
+// NMI interrupts a running guest's processor, of a number below Config.VCPUs, by an NMI:
+// a guest that hangs tells by it where it is.
+func (m *Machine) NMI(cpu int) error { return m.vm.NMI(cpu) }
+
 // Describe tells what each processor of a running guest is doing: registers, the
 // instruction, the top of the stack.
 func (m *Machine) Describe() string { return m.vm.Describe() }

@@ -3,7 +3,10 @@
 
 package vmm
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // question is work for the thread of a processor, whose registers are its own.
 type question struct {
@@ -54,5 +57,32 @@ func (c *VCPU) answer() {
 	case q := <-c.asked:
 		q.answer()
 	default:
+	}
+}
+
+// ErrEnded is for what has to be done while the VM runs.
+var ErrEnded = errors.New("vmm: the VM has ended")
+
+// NMI interrupts a processor by an NMI, whatever it does: an operating system that
+// hangs tells by it where it is. It is called from any goroutine but a processor's own.
+func (m *VM) NMI(cpu int) error {
+	c, result := m.vcpus[cpu], make(chan error, 1)
+	send, again := c.asked, time.NewTicker(kickInterval)
+	defer again.Stop()
+	q := &question{func() { result <- c.VCPU.NMI() }, make(chan struct{})}
+	for {
+		select {
+		case send <- q:
+			send = nil // once
+			c.interrupt()
+		case <-again.C:
+			if send == nil {
+				c.interrupt()
+			}
+		case err := <-result:
+			return err
+		case <-m.ended:
+			return ErrEnded
+		}
 	}
 }

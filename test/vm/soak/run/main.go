@@ -1,0 +1,160 @@
+// Copyright 2026 The hvgo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Command run is the long soak (package soak): 30 minutes on four processors, unless the
+// flags say otherwise. It does the building where it is started, and runs itself by hvgo
+// vm-exec where KVM has Hyper-V. With -linux the program runs as a process there, so that
+// its gaps can be compared. The exit status is 1 if anything was found.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/hvgo/hvgo/test/vm/soak"
+)
+
+// options are the flags.
+type options struct {
+	duration, warmup                 time.Duration
+	phases, cpus, memory             int
+	rest                             float64
+	dir, hvgo, loads, fault, console string
+	linux, inside                    bool
+}
+
+func main() {
+	var o options
+	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "how long the loads run after the warm-up")
+	flag.DurationVar(&o.warmup, "warmup", time.Minute, "how long they warm up")
+	flag.IntVar(&o.phases, "phases", 5, "how often -duration is cut to count what is in use")
+	flag.Float64Var(&o.rest, "rest", 12, "rest behind each round of a load, in rounds: less is more load")
+	flag.IntVar(&o.cpus, "cpus", 4, "processors of the guest")
+	flag.IntVar(&o.memory, "memory", 512, "memory of the guest in MiB")
+	flag.StringVar(&o.dir, "o", "bin/soak", "`folder` for what is built")
+	flag.StringVar(&o.hvgo, "hvgo", "bin/hvgo", "the hvgo `command`")
+	flag.StringVar(&o.loads, "loads", "", "names of loads, separated by commas; empty for all")
+	flag.StringVar(&o.fault, "fault", "", "what the guest is to do wrong, to see it found")
+	flag.StringVar(&o.console, "console", "", "`file` for all that the guest writes; empty for console.txt in the folder")
+	flag.BoolVar(&o.linux, "linux", false, "run the program as a process of Linux instead")
+	flag.BoolVar(&o.inside, "inside", false, "all is built: run it here")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := o.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "run:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) run(ctx context.Context) (err error) {
+	switch {
+	case flag.NArg() > 0:
+		return errors.New("it takes flags only: run -help lists them")
+	case o.duration <= 0 || o.warmup <= 0 || o.phases < 1 || o.cpus < 1 || o.memory < 128 || o.rest < 0:
+		return errors.New("durations, -phases and -cpus are more than nothing, -memory 128 or more")
+	}
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return err
+	}
+	if o.console == "" {
+		o.console = filepath.Join(o.dir, "console.txt")
+	}
+	if o.console, err = filepath.Abs(o.console); err != nil {
+		return err
+	}
+	if o.inside {
+		return o.soak(ctx)
+	}
+	if err := o.build(ctx); err != nil {
+		return err
+	}
+	return o.again(ctx)
+}
+
+const source = "github.com/hvgo/hvgo/test/vm/guests/soak"
+
+func (o *options) image() string   { return filepath.Join(o.dir, "soak.elf") }
+func (o *options) program() string { return filepath.Join(o.dir, "soak") }
+
+// build makes the program twice.
+func (o *options) build(ctx context.Context) error {
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"go", "build", "-o", o.program(), source},
+		{o.hvgo, "build", "--format", "elf", "-o", o.image(), source},
+	} {
+		if err := command(ctx, args...).Run(); err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+	}
+	return nil
+}
+
+// again runs this program where the guest can run.
+func (o *options) again(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := []string{o.hvgo, "vm-exec", "--memory", strconv.Itoa(o.memory + 1536), "--share", o.dir, "--share", filepath.Dir(o.console), "--", self, "-inside"}
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name != "o" && f.Name != "console" {
+			args = append(args, "-"+f.Name+"="+f.Value.String())
+		}
+	})
+	return command(ctx, append(args, "-o="+o.dir, "-console="+o.console)...).Run()
+}
+
+// soak does the run and prints what it found.
+func (o *options) soak(ctx context.Context) error {
+	console, err := os.Create(o.console)
+	if err != nil {
+		return err
+	}
+	defer console.Close()
+	c := soak.Config{
+		Image: o.image(), CPUs: o.cpus, Memory: uint64(o.memory) << 20, Disk: 64 << 20, Console: console,
+		Args: []string{"-duration", o.duration.String(), "-warmup", o.warmup.String(), "-phases", strconv.Itoa(o.phases),
+			"-rest", fmt.Sprint(o.rest)},
+	}
+	for name, value := range map[string]string{"-loads": o.loads, "-fault": o.fault} {
+		if value != "" {
+			c.Args = append(c.Args, name, value)
+		}
+	}
+	name := "hvgo guest"
+	if o.linux {
+		name, c.Program = "Linux process", o.program()
+	}
+	start := time.Now()
+	r, err := soak.Run(ctx, c)
+	fmt.Printf("%s, %d processors, %v of load after %v to warm up, %v in all:\n", name, o.cpus, o.duration, o.warmup, time.Since(start).Round(time.Second))
+	r.Print(os.Stdout)
+	if err == nil && len(r.Failures) > 0 {
+		err = fmt.Errorf("%d failures", len(r.Failures))
+	}
+	return err
+}
+
+// command is a program with our streams and no C.
+func command(ctx context.Context, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, args[0], args[1:]...)
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	return c
+}
