@@ -128,6 +128,14 @@ func (r *report) offset() int64 {
 	return slices.Min(r.delays)
 }
 
+// hostGap writes into the copy of the console when this side did not run, by the guest's
+// clock.
+func (r *report) hostGap(s span) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintf(r.console, "host: gap %d %d\n", s.from-r.offset(), s.to-r.offset())
+}
+
 func (r *report) fail(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

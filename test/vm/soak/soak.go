@@ -87,7 +87,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	before := len(openFiles())
 	goroutines := runtime.NumGoroutine()
 	r := newReport(c.Console)
-	host := startWatch()
+	host := startWatch(r.hostGap)
 	busy := readCPU()
 	err := c.run(ctx, r)
 	res := r.result()

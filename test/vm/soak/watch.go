@@ -36,13 +36,14 @@ func now() int64 {
 
 // watch is a thread that asks to wake every tick, and keeps when it did not.
 type watch struct {
+	tell  func(span) // about those of half a second and more
 	stop  chan struct{}
 	done  sync.WaitGroup
 	spans []span
 }
 
-func startWatch() *watch {
-	w := &watch{stop: make(chan struct{})}
+func startWatch(tell func(span)) *watch {
+	w := &watch{tell: tell, stop: make(chan struct{})}
 	w.done.Go(w.run)
 	return w
 }
@@ -60,6 +61,10 @@ func (w *watch) run() {
 		t := now()
 		if t-last > 2*int64(tick) {
 			w.spans = append(w.spans, span{last, t})
+			if t-last > int64(time.Second/2) {
+				w.tell(span{last, t})
+				t = now()
+			}
 		}
 		last = t
 	}
