@@ -41,7 +41,7 @@ var unsafePackages = []string{
 	"drivers/storvsc", "drivers/vmbus",
 	"host/hyperv", "host/kvm", "host/vmbus",
 	"internal/loopback",
-	"test/vm/guests/probe",
+	"test/hostile", "test/vm/guests/probe",
 }
 
 // importRule says what the packages of a folder may or may not import.
