@@ -57,8 +57,8 @@ func Start() {
 	m := &machine{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	linux.SetTmpLimit(int64(mem.Total() / 2 * mem.PageSize)) // as Linux does
 	m.limit.start()
-	if event, err := newEvent("late writes"); err == nil {
-		go trap.LateWriter(event)
+	if f, err := newEvent("late writes"); err == nil {
+		go trap.LateWriter(f.Fd(), (&event{file: f}).Wait)
 	}
 	m.startNetwork()
 	if err := m.connect(); err != nil {

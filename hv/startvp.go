@@ -4,8 +4,6 @@
 package hv
 
 import (
-	"unsafe"
-
 	"github.com/hvgo/hvgo/internal/wire/tlfs"
 	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/ring0"
@@ -58,11 +56,11 @@ func vpOf(apic uint32) (vp uint32, status tlfs.Status) {
 		_    uint32
 		vp   uint32 // the output
 	}
+	const atVP = tlfs.VPIndexInputSize + 8
 	pa := mine().inputPA
 	clearPage(pa)
 	in := (*ask)(ring0.Pointer(mem.Phys(pa)))
 	in.head.Partition, in.apic = tlfs.PartitionSelf, apic
-	r := callPage(HypercallVA, tlfs.HvCallGetVpIndexFromApicId|1<<tlfs.HypercallRepCountShift, uintptr(pa),
-		uintptr(pa)+unsafe.Offsetof(in.vp))
+	r := callPage(HypercallVA, tlfs.HvCallGetVpIndexFromApicId|1<<tlfs.HypercallRepCountShift, uintptr(pa), uintptr(pa)+atVP)
 	return in.vp, tlfs.ResultStatus(r)
 }

@@ -4,7 +4,6 @@
 package trap
 
 import (
-	"os"
 	"sync"
 	"time"
 	"unsafe"
@@ -148,15 +147,11 @@ func makeLateWrites() {
 }
 
 // LateWriter makes late writes that may have to wait, whenever the eventfd says that there
-// are some. It returns when that is closed.
-func LateWriter(event *os.File) {
-	Kernel(KernelLateEvent, event.Fd(), 0, 0)
+// are some: wait waits for it. It returns when that fails.
+func LateWriter(eventfd uintptr, wait func() error) {
+	Kernel(KernelLateEvent, eventfd, 0, 0)
 	buf := new([mem.PageSize]byte)
-	var count [8]byte
-	for {
-		if _, err := event.Read(count[:]); err != nil {
-			return
-		}
+	for wait() == nil {
 		for {
 			makeLateWrites()
 			lateMu.Lock()
