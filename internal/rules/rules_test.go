@@ -143,7 +143,7 @@ var importRules = []importRule{
 	{
 		packages: []string{"runtime/trap"},
 		only: []string{
-			"sync", "sync/atomic", "unsafe", "golang.org/x/sys/unix", "hvgo/internal/wire/tlfs", "hvgo/hv", "hvgo/runtime/efi", "hvgo/runtime/linux",
+			"sync", "time", "sync/atomic", "unsafe", "golang.org/x/sys/unix", "hvgo/internal/wire/tlfs", "hvgo/hv", "hvgo/runtime/efi", "hvgo/runtime/linux",
 			"hvgo/runtime/mem", "hvgo/runtime/power", "hvgo/runtime/report", "hvgo/runtime/ring0", "hvgo/runtime/sched", "hvgo/runtime/serial",
 		},
 		why: "the entries stand on all other layers, but not on boot",
