@@ -101,7 +101,7 @@ func (d *description) mayMap(m *Mapping) syscall.Errno {
 }
 
 // mappable says whether d can be mapped: files in memory, also those registered as text, and /dev/zero. What
-// /proc and /sys tell is made when it is read, and a disk has no pages to be shown (docs/decisions/0019).
+// /proc and /sys tell is made when it is read, and a disk has no pages to be shown (docs/decisions/0022).
 func (d *description) mappable() bool {
 	switch d.file.(type) {
 	case *tmpFile, zeroFile:
