@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 
@@ -14,7 +15,13 @@ import (
 )
 
 // serve is the ordinary part of Door: result or negative errno.
-func (c *call) serve() uintptr {
+func (c *call) serve() (r uintptr) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if v := recover(); v != nil {
+			r = faulted(v)
+		}
+	}()
 	n, e := c.dispatch()
 	if e != 0 {
 		return -uintptr(e)

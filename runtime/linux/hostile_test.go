@@ -162,3 +162,40 @@ func (k *kernel) hostile(name string, c hostileCall, open func(k *kernel) int) {
 		}
 	}
 }
+
+// Memory that goes away after it was looked at is EFAULT, and the locks are free: the file and the pipe
+// go on.
+func TestMemoryGoesAway(t *testing.T) {
+	k := &kernel{t: t, name: "door", raw: Door, dir: "/tmp"}
+	b, err := unix.Mmap(-1, 0, 4096, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(b)
+	gone := uintptr(unsafe.Pointer(&b[0]))
+	defer func(v func(uintptr, uintptr, bool) bool) { Valid = v }(Valid)
+	was := Valid
+	Valid = func(addr, n uintptr, write bool) bool { return addr == gone || was(addr, n, write) }
+	f := k.open("gone", unix.O_RDWR|unix.O_CREAT)
+	r, w := k.pipe(unix.O_NONBLOCK)
+	data := []byte("sixteen bytes...")
+	for range 2 {
+		for _, fd := range []int{f, w} {
+			if _, e := k.call(unix.SYS_WRITE, fd, gone, 16); e != syscall.EFAULT {
+				t.Errorf("write: %v, want EFAULT", e)
+			}
+			if n, e := k.call(unix.SYS_WRITE, fd, data, 16); n != 16 || e != 0 {
+				t.Errorf("write behind = %d, %v", n, e)
+			}
+		}
+		k.call(unix.SYS_LSEEK, f, 0, 0)
+		for _, fd := range []int{f, r} {
+			if _, e := k.call(unix.SYS_READ, fd, gone, 16); e != syscall.EFAULT {
+				t.Errorf("read: %v, want EFAULT", e)
+			}
+			if n, e := k.call(unix.SYS_READ, fd, data, 16); n != 16 || e != 0 {
+				t.Errorf("read behind = %d, %v", n, e)
+			}
+		}
+	}
+}

@@ -250,7 +250,9 @@ func (s *state) prepareFiles() error {
 		return err
 	}
 	for _, f := range left {
-		os.Chmod(f.Name(), 0o700)
+		if f.IsDir() { // of a link it would be what that leads to
+			os.Chmod(f.Name(), 0o700)
+		}
 		if err := os.RemoveAll(f.Name()); err != nil {
 			return err
 		}
