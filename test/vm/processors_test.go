@@ -21,7 +21,7 @@ func (o options) with(cpus int) options {
 }
 
 // long skips a test with many processors, which share one in the emulated machine,
-// unless the environment asks for it (make witness does).
+// unless the environment asks for it.
 func long(t *testing.T, cpus int) {
 	if cpus > 4 && os.Getenv("HVGO_TEST_LONG") == "" {
 		t.Skip("HVGO_TEST_LONG is not set: many processors take minutes where there is one")
