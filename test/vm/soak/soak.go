@@ -155,7 +155,8 @@ func (c *Config) runGuest(ctx context.Context, r *report) (err error) {
 	cfg := guest.Config{Disks: []guest.Block{newMemoryDisk(c.Disk)}}
 	m := &cfg.Machine
 	m.Image, m.LoadOptions = image, "-- "+strings.Join(args, " ")
-	m.Memory, m.VCPUs, m.Console, m.Log = c.Memory, c.CPUs, r, c.Log
+	// Pages that the host finds one by one would hold the guest up for seconds in all.
+	m.Memory, m.VCPUs, m.Console, m.Log, m.HugePages = c.Memory, c.CPUs, r, c.Log, true
 	m.Devices = append(m.Devices, card)
 	g, err := guest.New(cfg)
 	if err != nil {

@@ -68,7 +68,7 @@ func main() {
 	flag.DurationVar(&o.warmup, "warmup", time.Minute, "how long the first phase takes")
 	flag.IntVar(&o.phases, "phases", 5, "in how many phases -duration is cut")
 	flag.Float64Var(&o.rest, "rest", 12, "how many times as long as a round the rest behind it takes")
-	flag.DurationVar(&o.hang, "hang", time.Minute, "a load without a finished round for this long hangs")
+	flag.DurationVar(&o.hang, "hang", 2*time.Minute, "a load without a finished round for this long hangs")
 	flag.StringVar(&o.disk, "disk", "", "raw disk, or file of 64 MiB, to `overwrite`; empty for none")
 	flag.StringVar(&o.listen, "listen", "", "`address` of the HTTP server; empty for none")
 	flag.StringVar(&o.loads, "loads", "", "names of loads, separated by commas; empty for all")
@@ -205,19 +205,21 @@ func (o *options) phase(loads []*load, w *watch, d time.Duration) {
 	defer cancel()
 	w.working.Store(true)
 	var wg sync.WaitGroup
-	for _, l := range loads {
+	for i, l := range loads {
 		l.last.Store(now())
-		wg.Go(func() { l.run(ctx, o.rest) })
+		// One after the other: all at once would be the only time of its kind.
+		first := min(d/20, 3*time.Second) * time.Duration(i)
+		wg.Go(func() { l.run(ctx, first, o.rest) })
 	}
 	wg.Wait()
 	w.working.Store(false)
 }
 
-// run does rounds until the context ends.
-func (l *load) run(ctx context.Context, rest float64) {
-	const least, most = 10 * time.Millisecond, 3 * time.Second
+// run does rounds until the context ends, the first of them after a while.
+func (l *load) run(ctx context.Context, first time.Duration, rest float64) {
+	const least, most = 10 * time.Millisecond, 30 * time.Second
 	defer l.last.Store(idle)
-	for ctx.Err() == nil {
+	for sleep(ctx, first); ctx.Err() == nil; {
 		l.seed++
 		start := time.Now()
 		if err := l.round(ctx, newRandom(l.seed)); err != nil {
@@ -228,10 +230,13 @@ func (l *load) run(ctx context.Context, rest float64) {
 		l.took.Add(int64(took))
 		l.rounds.Add(1)
 		l.last.Store(now())
-		wait := time.Duration(float64(took) * rest)
-		select {
-		case <-ctx.Done():
-		case <-time.After(min(max(wait, least), most)):
-		}
+		sleep(ctx, min(max(time.Duration(float64(took)*rest), least), most))
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
