@@ -155,6 +155,8 @@ func TestConformNameless(t *testing.T) {
 			k.fstat(f)
 			k.do("link", unix.SYS_LINKAT, unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(f), unix.AT_FDCWD, k.path("named"), unix.AT_SYMLINK_FOLLOW)
 			k.stat("named")
+			k.do("unlink", unix.SYS_UNLINKAT, unix.AT_FDCWD, k.path("named"), 0)
+			k.do("link once more", unix.SYS_LINKAT, unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(f), unix.AT_FDCWD, k.path("named"), unix.AT_SYMLINK_FOLLOW)
 		}
 		k.open("file", unix.O_CREAT|unix.O_RDWR)
 		k.try("O_TMPFILE in a file", unix.SYS_OPENAT, unix.AT_FDCWD, k.path("file"), unix.O_TMPFILE|unix.O_RDWR, 0)

@@ -380,6 +380,7 @@ func sysLink(oldDir int, oldAt ref, newDir int, newAt ref, flags int) (int, sysc
 		return 0, e
 	}
 	n.nlink++
+	n.linkable = false // the name was its only chance
 	p.dir.add(p.name, n)
 	return 0, 0
 }
