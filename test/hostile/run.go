@@ -47,6 +47,9 @@ type state struct {
 	timer uintptr
 }
 
+// poller keeps descriptors open, which the garbage collector would close.
+var poller []*os.File
+
 // firstFree is the lowest descriptor that is free between calls.
 var firstFree int
 
@@ -225,11 +228,12 @@ func quiet() error {
 	altStack = append([]byte(nil), bytesAt(data, 24)...)
 	unix.Umask(0o022)
 	resetLimit(nil)
-	// Not closed: the Go runtime's poller, which this brings to life, has the descriptors behind it.
-	if _, _, err := os.Pipe(); err != nil {
+	// Kept open: the Go runtime's poller, which this brings to life, has the descriptors behind it.
+	r, w, err := os.Pipe()
+	if err != nil {
 		return err
 	}
-	var err error
+	poller = append(poller, r, w)
 	if firstFree, err = unix.Eventfd(0, 0); err != nil {
 		return err
 	}
