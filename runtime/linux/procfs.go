@@ -31,7 +31,7 @@ func registerProc() {
 		"/proc/mounts":                    procMounts,
 		"/proc/filesystems":               func() string { return "nodev\tsysfs\nnodev\tproc\nnodev\ttmpfs\n" },
 		"/proc/1/cmdline":                 func() string { return strings.Join(os.Args, "\x00") + "\x00" },
-		"/proc/1/comm":                    func() string { return commandName() + "\n" },
+		"/proc/1/comm":                    func() string { return taskName(thePID) + "\n" },
 		"/proc/1/environ":                 func() string { return strings.Join(os.Environ(), "\x00") + "\x00" },
 		"/proc/1/status":                  func() string { return procStatus(thePID) },
 		"/proc/1/stat":                    procSelfStat,

@@ -62,6 +62,14 @@ func taskByID(id int) (Task, bool) {
 	return Task{}, false
 }
 
+// taskName is a thread's name; that of the program for one that has ended.
+func taskName(id int) string {
+	if t, ok := taskByID(id); ok {
+		return t.Name
+	}
+	return commandName()
+}
+
 // taskDir is the directory of a thread.
 func taskDir(parent *inode, id int) *inode {
 	dir := newInode(&procFS, syscall.S_IFDIR|0o555)
@@ -71,7 +79,7 @@ func taskDir(parent *inode, id int) *inode {
 		name string
 		text func() string
 	}{
-		{"comm", func() string { t, _ := taskByID(id); return t.Name + "\n" }},
+		{"comm", func() string { return taskName(id) + "\n" }},
 		{"status", func() string { return procStatus(id) }},
 		{"stat", procSelfStat},
 	} {
@@ -88,7 +96,7 @@ func procStatus(id int) string {
 	t, _ := taskByID(id)
 	_, _, rss := CPUTime()
 	var b strings.Builder
-	fmt.Fprintf(&b, "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%d\nPid:\t%d\nPPid:\t0\n", commandName(), umask.Load(), thePID, id)
+	fmt.Fprintf(&b, "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%d\nPid:\t%d\nPPid:\t0\n", taskName(id), umask.Load(), thePID, id)
 	for _, l := range []struct {
 		name string
 		ids  [4]uint32
