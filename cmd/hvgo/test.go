@@ -246,12 +246,19 @@ func (t *testRun) one(ctx context.Context, pkg builtTest) (ok bool, err error) {
 		if status == outOfMemory {
 			say(fmt.Sprintf("the guest had %d MiB of memory: -memory gives it more", t.memory/mib))
 		}
+		if t.json {
+			fmt.Fprint(out, test2jsonMark)
+		}
 		fmt.Fprintf(out, "FAIL\t%s\t%.3fs\n", pkg.ImportPath, took)
 		return false, nil
 	}
 	fmt.Fprintf(out, "ok  \t%s\t%.3fs%s\n", pkg.ImportPath, took, summary(kept.String()))
 	return true, nil
 }
+
+// test2jsonMark begins a line that test2json takes for go test's own, also behind
+// output of tests that ended in the middle.
+const test2jsonMark = "\x16"
 
 // outOfMemory is the exit status of a guest that had too little: as if by SIGKILL.
 const outOfMemory = 137

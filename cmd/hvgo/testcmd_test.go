@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +110,16 @@ func TestSkips(t *testing.T) {
 		if got = strings.Replace(got, "-test.timeout=10m0s ", "", 1); got != want+" -test.skip=mine" {
 			t.Errorf("%q: %s, want %s", line, got, want)
 		}
+	}
+}
+
+// A guest that was switched off in the middle of a test has failed for test2json too.
+func TestMark(t *testing.T) {
+	c := exec.Command("go", "tool", "test2json", "-p", "p")
+	c.Stdin = strings.NewReader("\x16=== RUN   TestA\nhalf a line" + test2jsonMark + "FAIL\tp\t1.000s\n")
+	out, err := c.Output()
+	if want := `{"Action":"fail","Package":"p"`; err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v, no %s in\n%s", err, want, out)
 	}
 }
 
