@@ -37,7 +37,7 @@ func (c *client) run(ctx context.Context) {
 		}
 		start := time.Now()
 		var wg sync.WaitGroup
-		for range 3 {
+		for range 2 {
 			wg.Go(func() {
 				if err := c.one(ctx, h); err != nil && ctx.Err() == nil {
 					c.report.fail(fmt.Sprint("http client: ", err))
@@ -63,14 +63,14 @@ func wait(ctx context.Context, d time.Duration) {
 // one makes a request.
 func (c *client) one(ctx context.Context, h *http.Client) error {
 	c.report.requests.Add(1)
-	size, key := (8+rand.IntN(256<<10>>rand.IntN(12)))&^7, int64(rand.Uint64()>>2)
+	size, key := (8+rand.IntN(128<<10>>rand.IntN(12)))&^7, int64(rand.Uint64()>>2)
 	broken := rand.IntN(5) == 0
 	if broken {
 		c.report.cut.Add(1)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(20_000))*time.Microsecond)
 		defer cancel()
-		size = 1 << 20
+		size = 512 << 10
 	}
 	var err error
 	if rand.IntN(2) == 0 {

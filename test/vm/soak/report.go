@@ -159,11 +159,11 @@ func (r *report) result() *Result {
 }
 
 // judge excuses gaps, and fails for those that remain too long.
-func (r *Result) judge() {
+func (r *Result) judge(limit time.Duration) {
 	for i := range r.Gaps {
 		g := &r.Gaps[i]
 		g.Excused = excused(span{g.guest.from + g.offset, g.guest.to + g.offset}, r.Host)
-		if g.Remains() >= Limit {
+		if g.Remains() >= limit {
 			r.Failures = append(r.Failures, fmt.Sprintf("stall: the %s did not run for %v, of which the host excuses %v",
 				g.Watcher, g.Length.Round(time.Millisecond), g.Excused.Round(time.Millisecond)))
 		}
@@ -191,7 +191,7 @@ func (r *Result) Print(w io.Writer) {
 		}
 	}
 	p("  client: %d requests, %d broken off", r.Requests, r.Cut)
-	p("  host: longest gap %v of %d above 20 ms; idle %.0f %%", r.HostGap.Round(time.Millisecond), len(r.Host), 100*r.Idle)
+	p("  host: longest gap %v of %d above 50 ms; idle %.0f %%", r.HostGap.Round(time.Millisecond), len(r.Host), 100*r.Idle)
 	if g := r.Worst(); g != nil {
 		p("  guest: %d gaps above 200 ms; the worst %v of the %s, of which the host excuses %v: %v remain",
 			len(r.Gaps), g.Length.Round(time.Millisecond), g.Watcher, g.Excused.Round(time.Millisecond), g.Remains().Round(time.Millisecond))

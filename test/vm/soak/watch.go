@@ -16,7 +16,9 @@ import (
 
 const (
 	tick = 10 * time.Millisecond
-	// extension is what a time without this side is made longer by, at both ends.
+	// counts is the least time without this side that excuses anything.
+	counts = 50 * time.Millisecond
+	// extension is by how much such a time is made longer at most, at both ends.
 	extension = 50 * time.Millisecond
 )
 
@@ -59,7 +61,7 @@ func (w *watch) run() {
 		d := unix.NsecToTimespec(int64(tick))
 		_ = unix.Nanosleep(&d, nil) // a signal ends it early
 		t := now()
-		if t-last > 2*int64(tick) {
+		if t-last > int64(counts) {
 			w.spans = append(w.spans, span{last, t})
 			if t-last > int64(time.Second/2) {
 				w.tell(span{last, t})
@@ -76,12 +78,13 @@ func (w *watch) end() []span {
 	return w.spans
 }
 
-// excused is how much of a gap lies in spans, each extended. The spans are in order and do
+// excused is how much of a gap lies in spans, each extended by a quarter at both ends. The spans are in order and do
 // not overlap; their extensions may.
 func excused(gap span, spans []span) (sum time.Duration) {
 	from := gap.from
 	for _, s := range spans {
-		a, b := max(s.from-int64(extension), from), min(s.to+int64(extension), gap.to)
+		more := min(s.length()/4, extension).Nanoseconds()
+		a, b := max(s.from-more, from), min(s.to+more, gap.to)
 		if a < b {
 			sum += time.Duration(b - a)
 			from = b

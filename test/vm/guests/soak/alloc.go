@@ -44,21 +44,21 @@ type node struct {
 	data        []byte
 }
 
-// allocate has eight goroutines with trees, blocks and stacks; each is checked before
+// allocate has six goroutines with trees, blocks and stacks; each is checked before
 // it goes.
 func allocate(_ context.Context, r *random) error {
 	var g group
-	for range 8 {
+	for range 6 {
 		r := r.child()
 		g.start(func() error {
 			if err := blocks(r); err != nil {
 				return err
 			}
-			root := grow(r, 6)
+			root := grow(r, 5)
 			if err := root.check(); err != nil {
 				return err
 			}
-			return deep(r.Int64(), 200+r.IntN(800))
+			return deep(r.Int64(), 100+r.IntN(400))
 		})
 	}
 	err := g.wait()
@@ -71,19 +71,19 @@ func allocate(_ context.Context, r *random) error {
 	return err
 }
 
-// blocks keeps the last few of many blocks, from bytes to 256 KiB.
+// blocks keeps the last few of many blocks, from bytes to 128 KiB.
 func blocks(r *random) error {
 	type block struct {
 		b   []byte
 		key int64
 	}
 	var live [16]block
-	for i := range 32 {
+	for i := range 24 {
 		b := &live[i%len(live)]
 		if err := verify("alloc", b.b, b.key); err != nil {
 			return err
 		}
-		n, key := r.size(256<<10), r.Int64()
+		n, key := r.size(128<<10), r.Int64()
 		fresh := make([]byte, n)
 		for at, x := range fresh { // memory that was returned must come back empty
 			if x != 0 {

@@ -4,7 +4,7 @@
 package main
 
 import (
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -120,27 +120,36 @@ func leakSocket(int64) error {
 	return unix.Listen(fd, 1)
 }
 
-// stall stands the whole program still, once, for more than a second: the collector
-// stops all goroutines, and waits for one that is in a function in assembly.
+// stall stands the whole program still, once, for more than a second: what tells the
+// stacks of all goroutines stops them meanwhile. There are more of them until it takes
+// that long.
 func stall(n int64) error {
 	if n != 2 {
 		return nil
 	}
-	const enough = 1500 * time.Millisecond
-	for size := 8 << 20; ; size *= 2 {
-		b := make([]byte, size)
-		started, done := make(chan struct{}), make(chan time.Duration)
-		go func() {
-			start := time.Now()
-			close(started)
-			sha256.Sum256(b)
-			done <- time.Since(start)
-		}()
-		<-started
-		time.Sleep(5 * time.Millisecond)
-		runtime.GC()
-		if took := <-done; took > enough+500*time.Millisecond || size >= 128<<20 {
+	const enough, most = 2500 * time.Millisecond, 1 << 17
+	end := make(chan struct{})
+	defer close(end)
+	small := make([]byte, 1<<10) // what does not fit is made all the same
+	for count, more := 0, 1<<10; count < most; more *= 2 {
+		for range more {
+			go deepWait(20, end)
+		}
+		count += more
+		start := time.Now()
+		runtime.Stack(small, true)
+		if time.Since(start) > enough {
 			return nil
 		}
 	}
+	return errors.New("all stacks were told too quickly")
+}
+
+//go:noinline
+func deepWait(depth int, end <-chan struct{}) {
+	if depth > 0 {
+		deepWait(depth-1, end)
+		return
+	}
+	<-end
 }

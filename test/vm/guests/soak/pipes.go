@@ -20,7 +20,7 @@ import (
 // pipes sends through what connects parts of a program: pipes, UNIX sockets, eventfds.
 func pipes(_ context.Context, r *random) error {
 	var g group
-	for range 4 {
+	for range 2 {
 		a, b, c := r.child(), r.child(), r.child()
 		g.start(func() error { return pipe(a) })
 		g.start(func() error { return unixSocket(b) })

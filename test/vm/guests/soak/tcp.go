@@ -35,7 +35,7 @@ func loopback(ctx context.Context, r *random) error {
 		}
 	})
 	var g group
-	for range 12 {
+	for range 6 {
 		r := r.child()
 		g.start(func() error { return call(r, l.Addr().String()) })
 	}
@@ -62,7 +62,7 @@ func call(r *random, address string) error {
 	}
 	c := conn.(*net.TCPConn)
 	defer c.Close()
-	data := filled(r.size(128<<10), r.Int64())
+	data := filled(r.size(64<<10), r.Int64())
 	var g group
 	g.start(func() error {
 		for rest := data; len(rest) > 0; {

@@ -22,7 +22,7 @@ import (
 // a signal preempts, and takes profiles.
 func threads(_ context.Context, r *random) error {
 	var g group
-	for range 6 {
+	for range 4 {
 		r := r.child()
 		g.start(func() error { return ownThread(r) })
 	}
@@ -60,7 +60,7 @@ func ownThread(r *random) error {
 func tightLoops() error {
 	var stop atomic.Bool
 	var g group
-	for range 3 {
+	for range 2 {
 		g.start(func() error {
 			n := 0
 			for !stop.Load() {

@@ -39,7 +39,7 @@ func (h *histogram) report() {
 // timers has hundreds of timers, which are stopped and set anew, tickers, and sleeps.
 func timers(ctx context.Context, r *random) error {
 	var g group
-	for range 150 {
+	for range 100 {
 		r := r.child()
 		g.start(func() error { return oneTimer(r) })
 	}

@@ -116,7 +116,14 @@ func (o *options) again(ctx context.Context) error {
 			args = append(args, "-"+f.Name+"="+f.Value.String())
 		}
 	})
-	return command(ctx, append(args, "-o="+o.dir, "-console="+o.console)...).Run()
+	c := command(ctx, append(args, "-o="+o.dir, "-console="+o.console)...)
+	if err := c.Start(); err != nil {
+		return err
+	}
+	waited := watchWaits(c.Process.Pid)
+	err = c.Wait()
+	fmt.Println(waited())
+	return err
 }
 
 // soak does the run and prints what it found.
