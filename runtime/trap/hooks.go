@@ -109,11 +109,24 @@ func plugHooks() {
 	}
 }
 
+// cliOnGoroutine masks interrupts for code on a goroutine's stack that takes a lock of
+// trap context. It touches the stack as far down as nosplit code may go (cmd/link: 800
+// bytes): a page of it that came into being later would be a fault in the middle of what
+// the lock guards, and page faults take mem's lock themselves.
+//
+//go:nosplit
+func cliOnGoroutine() {
+	ring0.Cli()
+	var b byte
+	here := uintptr(unsafe.Pointer(&b))
+	ring0.CopyUser(here, here-1024, 1) // nothing may be there, at the lower end of the heap
+}
+
 // valid asks mem with interrupts masked, as its lock wants it.
 //
 //go:nosplit
 func valid(addr, n uintptr, write bool) bool {
-	ring0.Cli()
+	cliOnGoroutine()
 	ok := mem.Valid(addr, n, write)
 	ring0.Sti()
 	return ok
@@ -121,7 +134,7 @@ func valid(addr, n uintptr, write bool) bool {
 
 //go:nosplit
 func threadTime() int64 {
-	ring0.Cli()
+	cliOnGoroutine()
 	sched.Lock()
 	ns := sched.ThreadTime()
 	sched.Unlock()
@@ -131,7 +144,7 @@ func threadTime() int64 {
 
 //go:nosplit
 func setFDFlags(fd int, flags uint32) {
-	ring0.Cli()
+	cliOnGoroutine()
 	sched.Lock()
 	sched.SetFlags(uint64(fd), flags)
 	sched.Unlock()

@@ -168,7 +168,7 @@ func (pageStore) Count(file uint32) int64 { return int64(countPages(file)) }
 //
 //go:nosplit
 func countPages(file uint32) uint64 {
-	ring0.Cli()
+	cliOnGoroutine()
 	n := mem.CountPages(file)
 	ring0.Sti()
 	return n
