@@ -4,6 +4,7 @@
 package soak
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -30,6 +31,7 @@ type report struct {
 	console io.Writer
 
 	mu       sync.Mutex
+	copied   bytes.Buffer // for console: a slow one must not hold the guest up
 	part     []byte
 	lines    []string
 	failures []string
@@ -59,9 +61,7 @@ const longest = 64 << 10
 func (r *report) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, err := r.console.Write(p); err != nil {
-		return 0, err
-	}
+	r.copied.Write(p)
 	r.heard = now()
 	r.part = append(r.part, p...)
 	for {
@@ -133,13 +133,29 @@ func (r *report) offset() int64 {
 func (r *report) hostGap(s span) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(r.console, "host: gap %d %d\n", s.from-r.offset(), s.to-r.offset())
+	fmt.Fprintf(&r.copied, "host: gap %d %d\n", s.from-r.offset(), s.to-r.offset())
+}
+
+// flush writes to the console what came since.
+func (r *report) flush() error {
+	r.mu.Lock()
+	b := bytes.Clone(r.copied.Bytes())
+	r.copied.Reset()
+	r.mu.Unlock()
+	_, err := r.console.Write(b)
+	return err
 }
 
 func (r *report) fail(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.failures = append(r.failures, text)
+}
+
+func (r *report) heardNow() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = now()
 }
 
 // silent is how long nothing came.

@@ -95,7 +95,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	r := newReport(c.Console)
 	host := startWatch(r.hostGap)
 	busy := readCPU()
-	err := c.run(ctx, r)
+	err := errors.Join(c.run(ctx, r), r.flush())
 	res := r.result()
 	res.Host = host.end()
 	res.Idle = readCPU().idleSince(busy)
@@ -228,11 +228,13 @@ func (c *Config) attend(r *report, url string, ask func()) (end func()) {
 				return
 			case <-look.C:
 			}
+			if err := r.flush(); err != nil {
+				r.fail(fmt.Sprint("console: ", err))
+			}
 			if since := r.silent(); since > c.Silence {
 				r.fail(fmt.Sprintf("the guest has said nothing for %v", since.Round(time.Second)))
 				ask()
-				look.Stop()
-				return
+				r.heardNow() // asked once in this time
 			}
 		}
 	})

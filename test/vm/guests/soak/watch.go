@@ -48,6 +48,8 @@ type watcher struct {
 	worst atomic.Int64 // ns
 	ticks atomic.Int64
 	late  [4]atomic.Int64 // gaps of more than 20, 50, 100, 500 ms
+	gaps  chan [2]int64   // to be told: a watcher that wrote would not wake meanwhile
+	lost  atomic.Int64    // gaps for which there was no room
 }
 
 var lateSteps = [4]time.Duration{20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond}
@@ -62,6 +64,7 @@ func startWatch(loads []*load, hang time.Duration) *watch {
 		}},
 	}}
 	for _, x := range w.watchers {
+		x.gaps = make(chan [2]int64, 1000)
 		w.all.Go(func() {
 			runtime.LockOSThread() // it ends with the goroutine
 			if x.name == "goroutine" {
@@ -108,12 +111,32 @@ func (x *watcher) note(from, to int64) {
 	case gap < 0:
 		fail("clock", fmt.Errorf("it went back by %d ns", -gap))
 	case gap > int64(told):
-		say("gap %s %d %d", x.name, from, to)
+		select {
+		case x.gaps <- [2]int64{from, to}:
+		default:
+			x.lost.Add(1)
+		}
+	}
+}
+
+// tell writes the gaps that there were.
+func (x *watcher) tell() {
+	for {
+		select {
+		case g := <-x.gaps:
+			say("gap %s %d %d", x.name, g[0], g[1])
+		default:
+			return
+		}
 	}
 }
 
 func (w *watch) report() {
 	for _, x := range w.watchers {
+		x.tell()
+		if n := x.lost.Load(); n > 0 {
+			fail("watcher", fmt.Errorf("%s: %d gaps were not told", x.name, n))
+		}
 		say("watcher %s: worst gap %v of %d; %d above 20 ms, %d above 50, %d above 100, %d above 500", x.name,
 			time.Duration(x.worst.Load()).Round(time.Millisecond), x.ticks.Load(), x.late[0].Load(), x.late[1].Load(), x.late[2].Load(), x.late[3].Load())
 	}
@@ -131,6 +154,9 @@ func (w *watch) hangs(loads []*load, hang time.Duration) {
 		}
 		t := now()
 		say("clock %d", t)
+		for _, x := range w.watchers {
+			x.tell()
+		}
 		for _, l := range loads {
 			if since := t - l.last.Load(); since > int64(hang) {
 				fail("hang", fmt.Errorf("%s has not finished a round for %v", l.name, time.Duration(since).Round(time.Millisecond)))
