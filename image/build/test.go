@@ -27,7 +27,8 @@ type Tests struct {
 	Options
 	Flags []string // more flags of go test, such as -cover
 
-	g *goTool
+	g     *goTool
+	below map[string]bool // packages that guestPackage imports, and those that they do
 }
 
 // TestPackage is a package whose tests may be built.
@@ -99,7 +100,11 @@ func (t *Tests) Build(ctx context.Context, p TestPackage, output string) error {
 	if err != nil {
 		return err
 	}
-	overlay, err := overlayFile(p.Dir, tmp, "zz_hvgo%s_test.go", p.name+"_test", guestPackage)
+	clause, err := t.clause(ctx, p, workspace)
+	if err != nil {
+		return err
+	}
+	overlay, err := overlayFile(p.Dir, tmp, "zz_hvgo%s_test.go", clause, guestPackage)
 	if err != nil {
 		return err
 	}
@@ -133,6 +138,26 @@ func (t *Tests) Build(ctx context.Context, p TestPackage, output string) error {
 		return fmt.Errorf("%s: %w", p.ImportPath, err)
 	}
 	return image.WriteFile(ctx, output, kernel)
+}
+
+// clause is the package of the file that imports guestPackage. In the package itself, it
+// makes the guest ready before the package's own variables are initialised, which may come
+// from files of testdata. That is not possible where guestPackage stands on the package.
+func (t *Tests) clause(ctx context.Context, p TestPackage, workspace string) (string, error) {
+	if t.below == nil {
+		out, words, err := t.g.run(ctx, t.g.dir, []string{"GOWORK=" + workspace, "GOFLAGS=" + t.g.flags(), "CGO_ENABLED=0"}, "list", "-deps", guestPackage)
+		if err != nil {
+			return "", orCancelled(ctx, &Error{"hvgo's own packages cannot be loaded", words})
+		}
+		t.below = map[string]bool{}
+		for path := range strings.FieldsSeq(string(out)) {
+			t.below[path] = true
+		}
+	}
+	if t.below[p.ImportPath] {
+		return p.name + "_test", nil
+	}
+	return p.name, nil
 }
 
 // GOROOT is the folder of the Go toolchain that builds the tests.
