@@ -27,7 +27,7 @@ import (
 
 // options are the flags.
 type options struct {
-	duration, warmup                 time.Duration
+	duration, warmup, silence        time.Duration
 	phases, cpus, memory             int
 	rest                             float64
 	dir, hvgo, loads, fault, console string
@@ -47,6 +47,7 @@ func main() {
 	flag.StringVar(&o.loads, "loads", "", "names of loads, separated by commas; empty for all")
 	flag.StringVar(&o.fault, "fault", "", "what the guest is to do wrong, to see it found")
 	flag.StringVar(&o.console, "console", "", "`file` for all that the guest writes; empty for console.txt in the folder")
+	flag.DurationVar(&o.silence, "silence", 2*time.Minute, "a guest that says nothing for this long dumps its processors and ends; it tells the time each second")
 	flag.BoolVar(&o.linux, "linux", false, "run the program as a process of Linux instead")
 	flag.BoolVar(&o.inside, "inside", false, "all is built: run it here")
 	flag.Parse()
@@ -134,7 +135,7 @@ func (o *options) soak(ctx context.Context) error {
 	}
 	defer console.Close()
 	c := soak.Config{
-		Image: o.image(), CPUs: o.cpus, Memory: uint64(o.memory) << 20, Disk: 64 << 20, Console: console,
+		Image: o.image(), CPUs: o.cpus, Memory: uint64(o.memory) << 20, Disk: 64 << 20, Console: console, Silence: o.silence,
 		Args: []string{"-duration", o.duration.String(), "-warmup", o.warmup.String(), "-phases", strconv.Itoa(o.phases),
 			"-rest", fmt.Sprint(o.rest)},
 	}
