@@ -113,8 +113,13 @@ func crash(f *ring0.Frame, why string) {
 //go:nosplit
 func trapInEnd(f *ring0.Frame) bool {
 	c := ring0.This()
-	if ender.Load() != c.ID+1 && c.Stopped == 0 {
-		stopHere(f)
+	if ender.Load() != c.ID+1 {
+		if c.Stopped == 0 {
+			stopHere(f)
+		}
+		if f.Vector == ring0.VecNMI { // stopOthers', and something else had stopped us before it came
+			return true
+		}
 	}
 	// What ends the machine may touch a page of our data for the first time.
 	if f.Vector == ring0.VecPageFault && ring0.FixupFor(uintptr(f.RIP)) == 0 &&
