@@ -44,9 +44,10 @@ func DropAll()
 //
 //go:nosplit
 func (c *CPU) ServeFlush() {
-	if atomic.LoadUint32(&c.Stale) != 0 && atomic.LoadUint32(&c.Idle) == 0 {
+	if request := atomic.LoadUint32(&c.Stale); request != 0 && atomic.LoadUint32(&c.Idle) == 0 {
 		Drop()
-		atomic.StoreUint32(&c.Stale, 0)
+		// Not of a later request: where the host drops, nobody has waited for us.
+		atomic.CompareAndSwapUint32(&c.Stale, request, 0)
 	}
 }
 
@@ -71,7 +72,8 @@ func (c *CPU) GoOn() {
 //
 //go:nosplit
 func (c *CPU) MarkStale() bool {
-	atomic.SwapUint32(&c.Stale, 1)
+	c.requests += 2
+	atomic.SwapUint32(&c.Stale, c.requests|1)
 	return atomic.LoadUint32(&c.Idle) == 0
 }
 

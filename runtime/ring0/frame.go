@@ -78,9 +78,10 @@ type CPU struct {
 	State     uint32  // CPUOff and so on, by atomics
 
 	// Idle is 1 while the processor halts with nothing to run. It then takes no
-	// part in shoot-downs of translations, and drops all when it wakes. Stale is 1
-	// when it has to. Both by atomics; see flush.go.
+	// part in shoot-downs of translations, and drops all when it wakes. Stale is the
+	// number of the request when it has to, else 0. Both by atomics; see flush.go.
 	Idle, Stale uint32
+	requests    uint32 // counts by two; guarded by mem's lock
 
 	IdleThread uintptr // its thread that runs when no other can (runtime/sched)
 	IdleStack  uintptr // upper end of the stack for interrupts of that thread
