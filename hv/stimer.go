@@ -38,12 +38,17 @@ func TimerMode() string {
 	return "SINT messages"
 }
 
+// latest is as late as a timer is set, in ns: 146 years. KVM adds its own clock to what is
+// left, and a sum of more than 63 bits is a time that has passed.
+const latest = 1 << 62
+
 // Arm makes a timer interrupt come to this processor at the reference time when (ns)
 // or soon after. An earlier one that is still to come stands: one write costs an exit,
 // an early interrupt only now and then does. Trap context.
 //
 //go:nosplit
 func Arm(when int64) {
+	when = min(when, latest)
 	l := mine()
 	if l.armed != 0 && l.armed <= when {
 		return
