@@ -52,29 +52,26 @@ func TestSoak(t *testing.T) {
 
 // TestFaults has the guest do each thing wrong that a soak is to find.
 func TestFaults(t *testing.T) {
-	const brief = "-warmup 2s -duration 8s -phases 1 -rest 2 -loads "
-	for _, tt := range []struct{ fault, args, says string }{
-		{"leak-memory", brief + "alloc", "leak: memory-kB"},
-		{"leak-heap", brief + "alloc", "leak: heap-kB"},
-		{"leak-thread", brief + "alloc", "leak: threads"},
-		{"leak-descriptor", brief + "alloc", "leak: descriptors"},
-		{"leak-socket", brief + "alloc", "leak: descriptors"},
-		{"leak-goroutine", brief + "alloc", "leak: goroutines"},
-		{"leak-file", brief + "alloc", "leak: tmpfs-kB"},
-		{"stall", brief + "alloc,chans", "stall: the goroutine"},
-		{"corrupt-alloc", brief + "alloc", "alloc: round 0: data differ"},
-		{"corrupt-chans", brief + "chans", "chans: round"},
-		{"corrupt-tcp", brief + "tcp", "tcp: round 0"},
-		{"corrupt-files", brief + "files", "files: round 0: data differ"},
-		{"corrupt-disk", brief + "disk", "disk: round 0: at"},
-		{"corrupt-pipes", brief + "pipes", "pipes: round 0"},
-		{"corrupt-http", brief + "http", "http client: of"},
-		{"hang-chans", brief + "chans,timers -hang 5s", "hang: chans has not finished a round"},
+	for _, tt := range []struct {
+		name, args string
+		says       []string
+	}{
+		{"leaks", "-loads alloc -fault leak-memory,leak-heap,leak-thread,leak-descriptor,leak-socket,leak-goroutine,leak-file", []string{
+			"leak: memory-kB", "leak: heap-kB", "leak: threads", "leak: descriptors", "leak: goroutines", "leak: tmpfs-kB",
+		}},
+		{"corruption", "-fault corrupt-alloc,corrupt-chans,corrupt-tcp,corrupt-files,corrupt-disk,corrupt-pipes,corrupt-http", []string{
+			"alloc: round 0: data differ", "chans: round 0", "tcp: round 0", "files: round 0: data differ", "disk: round 0: at", "pipes: round 0",
+			"http client: of",
+		}},
+		{"stall", "-loads alloc,chans -fault stall", []string{"stall: the goroutine"}},
+		{"hang", "-loads chans,timers -fault hang-chans -hang 5s", []string{"hang: chans has not finished a round"}},
 	} {
-		t.Run(tt.fault, func(t *testing.T) {
-			r := short(t, Limit, append(strings.Fields(tt.args), "-fault", tt.fault)...)
-			if !slices.ContainsFunc(r.Failures, func(f string) bool { return strings.Contains(f, tt.says) }) {
-				t.Errorf("not found; %q", r.Failures)
+		t.Run(tt.name, func(t *testing.T) {
+			r := short(t, Limit, append(strings.Fields(tt.args), "-warmup", "2s", "-duration", "6s", "-phases", "1", "-rest", "1")...)
+			for _, says := range tt.says {
+				if !slices.ContainsFunc(r.Failures, func(f string) bool { return strings.Contains(f, says) }) {
+					t.Errorf("%q was not found; %q", says, r.Failures)
+				}
 			}
 		})
 	}

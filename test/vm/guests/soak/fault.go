@@ -12,14 +12,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// fault is what is to go wrong on purpose: the checks have to find it.
-var fault string
+// wrong has what is to go wrong on purpose: the checks have to find it.
+var wrong = map[string]bool{}
 
 // faults are done after each round of the load alloc; those named corrupt-LOAD are in
 // spoil, hang-LOAD in provoke.
@@ -28,7 +28,7 @@ var faults = map[string]func(n int64) error{
 	"leak-heap":       leakHeap,
 	"leak-thread":     leakThread,
 	"leak-descriptor": leakDescriptor,
-	"leak-goroutine":  func(int64) error { go func() { select {} }(); return nil },
+	"leak-goroutine":  leakGoroutine,
 	"leak-file":       leakFile,
 	"leak-socket":     leakSocket,
 	"stall":           stall,
@@ -38,42 +38,51 @@ func faultNames() []string {
 	return append(slices.Sorted(maps.Keys(faults)), "corrupt-LOAD", "hang-LOAD")
 }
 
-func checkFault(name string) error {
-	for _, prefix := range []string{"corrupt-", "hang-"} {
-		if load, ok := strings.CutPrefix(name, prefix); ok && load != "" {
-			return nil
+// setFaults reads a list of names.
+func setFaults(list string) error {
+	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' }) {
+		kind, load, _ := strings.Cut(name, "-")
+		if faults[name] == nil && (kind != "corrupt" && kind != "hang" || load == "") {
+			return fmt.Errorf("-fault %s: there is none of this name", name)
 		}
-	}
-	if name != "" && faults[name] == nil {
-		return fmt.Errorf("-fault %s: there is none of this name", name)
+		wrong[name] = true
 	}
 	return nil
 }
 
-// provoke does the fault behind a round.
+// provoke does the faults behind a round.
 func provoke(l *load) {
-	switch f := faults[fault]; {
-	case fault == "hang-"+l.name && l.rounds.Load() == 1:
+	if wrong["hang-"+l.name] && l.rounds.Load() == 1 {
 		<-make(chan struct{})
-	case f != nil && l.name == "alloc":
+	}
+	if l.name != "alloc" {
+		return
+	}
+	for name, f := range faults {
+		if !wrong[name] {
+			continue
+		}
 		if err := f(l.rounds.Load()); err != nil {
-			fail(fault, err)
+			fail(name, err)
 		}
 	}
 }
 
-var spoilt atomic.Bool
+var spoilt sync.Map // by name
 
 // spoil changes one bit in the data of a load, once.
 func spoil(name string, b []byte) {
-	if fault == "corrupt-"+name && len(b) > 0 && spoilt.CompareAndSwap(false, true) {
+	if !wrong["corrupt-"+name] || len(b) == 0 {
+		return
+	}
+	if _, done := spoilt.LoadOrStore(name, true); !done {
 		b[len(b)/2] ^= 0x10
 	}
 }
 
 // leakMemory takes memory that Go's heap knows nothing of.
 func leakMemory(int64) error {
-	b, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	b, err := unix.Mmap(-1, 0, 4<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	for i := 0; i < len(b); i += 4096 {
 		b[i] = 1
 	}
@@ -83,19 +92,28 @@ func leakMemory(int64) error {
 var kept [][]byte
 
 func leakHeap(int64) error {
-	kept = append(kept, make([]byte, 256<<10))
+	kept = append(kept, make([]byte, 2<<20))
 	return nil
 }
 
-// leakThread leaves a thread in a system call that does not end.
+func leakGoroutine(int64) error {
+	for range 4 {
+		go func() { select {} }()
+	}
+	return nil
+}
+
+// leakThread leaves threads in a system call that does not end.
 func leakThread(int64) error {
-	go func() {
-		runtime.LockOSThread()
-		for {
-			t := unix.NsecToTimespec(int64(time.Hour))
-			_ = unix.Nanosleep(&t, nil)
-		}
-	}()
+	for range 4 {
+		go func() {
+			runtime.LockOSThread()
+			for {
+				t := unix.NsecToTimespec(int64(time.Hour))
+				_ = unix.Nanosleep(&t, nil)
+			}
+		}()
+	}
 	return nil
 }
 

@@ -72,7 +72,7 @@ func main() {
 	flag.StringVar(&o.disk, "disk", "", "raw disk, or file of 64 MiB, to `overwrite`; empty for none")
 	flag.StringVar(&o.listen, "listen", "", "`address` of the HTTP server; empty for none")
 	flag.StringVar(&o.loads, "loads", "", "names of loads, separated by commas; empty for all")
-	flag.StringVar(&o.fault, "fault", "", "what to do wrong: "+strings.Join(faultNames(), ", "))
+	flag.StringVar(&o.fault, "fault", "", "what to do wrong, names separated by commas: "+strings.Join(faultNames(), ", "))
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the random numbers")
 	flag.Parse()
 	if err := o.check(); err != nil {
@@ -96,7 +96,7 @@ func (o *options) check() error {
 	case o.duration <= 0 || o.warmup <= 0 || o.phases < 1 || o.rest < 0 || o.hang <= 0:
 		return fmt.Errorf("durations and -phases are more than nothing, -rest not less")
 	}
-	return checkFault(o.fault)
+	return setFaults(o.fault)
 }
 
 var (
@@ -132,7 +132,6 @@ type load struct {
 
 // run does all phases.
 func (o *options) run() error {
-	fault = o.fault
 	loads, end, err := o.prepare()
 	if err != nil {
 		return err
