@@ -57,11 +57,11 @@ func GiveBalloon(pa, pages uint64) bool {
 	return answer
 }
 
-// Fault resolves a page fault at addr: it gives the page a zeroed frame when
-// the access is allowed. write and exec say what was attempted (bits 1 and 4 of
-// the error code); neither means a read. A page never has a frame that another
-// page shows too, so a read gets one of its own: what is handed to the host for
-// writing needs no second fault.
+// Fault resolves a page fault at addr: it gives the page a frame when the access
+// is allowed, zeroed or the file's that is mapped there. write and exec say what was
+// attempted (bits 1 and 4 of the error code); neither means a read. Anonymous memory
+// never has a frame that another page shows too, so a read gets one of its own: what
+// is handed to the host for writing needs no second fault.
 //
 //go:nosplit
 func Fault(addr uintptr, write, exec bool) int {
