@@ -14,7 +14,7 @@ STD_SHORT = sync sync/atomic context time io/fs os os/signal syscall internal/po
 CPUS = 1
 SOAK = -duration 30m
 
-.PHONY: run qemu test build image packages vet lint gofmt unit vm-test witness fuzz bench-sys soak clean
+.PHONY: run qemu test build image packages vet lint gofmt unit vm-test stdtest std-short witness fuzz bench-sys soak help clean
 
 ## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
 run: packages image $(DATA)
@@ -83,6 +83,10 @@ bench-sys: packages build
 ## soak: nine loads on four processors for 30 minutes: no leak, no stall, no wrong data
 soak: packages build
 	go run ./test/vm/soak/run $(SOAK)
+
+## help: this list
+help:
+	@sed -n 's/^## /  /p' Makefile
 
 clean:
 	rm -rf bin
