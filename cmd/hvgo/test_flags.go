@@ -169,12 +169,10 @@ func (p *testPlan) takeOwn(name, value string) (err error) {
 		p.cover = true
 		p.build = append(p.build, "-"+name+"="+value)
 	case "memory":
-		if p.memory, err = parseSize(value); err == nil {
-			err = checkMemory(p.memory)
+		if p.memory, err = parseSize(value); err != nil {
+			return fmt.Errorf("--memory: %w", err)
 		}
-		if err != nil {
-			return fmt.Errorf("-memory: %w", err)
-		}
+		return checkMemory(p.memory)
 	case "cpus":
 		if p.cpus, err = strconv.Atoi(value); err != nil || p.cpus < 1 || p.cpus > maxCPUs {
 			return fmt.Errorf("-cpus: a guest has 1 to %d processors, not %s", maxCPUs, value)
