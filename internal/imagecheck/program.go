@@ -202,6 +202,16 @@ func (p *program) word(addr uint64) (value uint64, ok bool) {
 	return 0, false
 }
 
+// address is word for a word that may be an address. In a position-independent program each
+// address is relocated, and what looks like one elsewhere is a number.
+func (p *program) address(addr uint64) (value uint64, ok bool) {
+	if len(p.relocated) > 0 {
+		value, ok = p.relocated[addr]
+		return value, ok
+	}
+	return p.word(addr)
+}
+
 // isReadOnly reports whether addr cannot change while the program runs.
 func (p *program) isReadOnly(addr uint64) bool {
 	for i := range p.sections {

@@ -171,9 +171,9 @@ func (s *scanner) reference(addr, at uint64) {
 		return
 	}
 	for a := (o.start + 7) &^ 7; a+8 <= o.end; a += 8 {
-		value, ok := s.p.word(a)
+		value, ok := s.p.address(a)
 		if !ok {
-			return // zero at the start
+			continue
 		}
 		if to := s.p.functionStart(value); to >= 0 {
 			s.step(to, "address in "+short(o.name), at)
@@ -188,7 +188,7 @@ func (s *scanner) functionValue(addr uint64) int {
 	if addr%8 != 0 {
 		return -1
 	}
-	value, ok := s.p.word(addr)
+	value, ok := s.p.address(addr)
 	if !ok {
 		return -1
 	}
