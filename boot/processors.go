@@ -104,8 +104,12 @@ func startOthers() {
 			leave(n-i, "no memory")
 			break
 		}
+		if lost.silent > 0 && i+1 < n { // it may still come, and finds all as it was left
+			leave(n-i-1, "one did not start")
+			break
+		}
 	}
-	if page != 0 {
+	if page != 0 && lost.silent == 0 {
 		mem.Unmap(page)
 	}
 }
@@ -154,7 +158,7 @@ func startOne(apic uint32, page uintptr) bool {
 // waits until it runs.
 func startAt(c *ring0.CPU, page, stack uintptr) bool {
 	if hv.CanStart() && hv.Start(c.APIC, processorEntry(), stack) == tlfs.StatusSuccess {
-		return waitState(c, ring0.CPUStarting, getsDone) && comesOn(c)
+		return !gaveUp(c, ring0.CPUStarting, getsDone) && comesOn(c)
 	}
 	if page == 0 {
 		return false
@@ -167,7 +171,13 @@ func startAt(c *ring0.CPU, page, stack uintptr) bool {
 
 // comesOn waits until a processor that has arrived runs.
 func comesOn(c *ring0.CPU) bool {
-	return waitState(c, ring0.CPUArrived, getsDone) && atomic.LoadUint32(&c.State) == ring0.CPUOn
+	return !gaveUp(c, ring0.CPUArrived, getsDone) && waitState(c, ring0.CPUEntering, getsDone) && atomic.LoadUint32(&c.State) == ring0.CPUOn
+}
+
+// gaveUp waits until the processor has left a state, ns at most, and then takes back that
+// it may go on from there.
+func gaveUp(c *ring0.CPU, state uint32, ns int64) bool {
+	return !waitState(c, state, ns) && atomic.CompareAndSwapUint32(&c.State, state, ring0.CPULost)
 }
 
 // await sends the startup interrupt, again if need be, and waits until the processor
@@ -179,7 +189,7 @@ func await(c *ring0.CPU, page uintptr) bool {
 			return comesOn(c)
 		}
 	}
-	return !atomic.CompareAndSwapUint32(&c.State, ring0.CPUStarting, ring0.CPULost) && comesOn(c)
+	return !gaveUp(c, ring0.CPUStarting, comes) && comesOn(c)
 }
 
 // waitState waits until the processor has left a state, ns at most.
@@ -206,6 +216,9 @@ func runProcessor(c *ring0.CPU, fault, fatal uintptr) {
 	if hv.InitProcessor() != "" {
 		atomic.StoreUint32(&c.State, ring0.CPULost)
 		ring0.StopForever()
+	}
+	if !atomic.CompareAndSwapUint32(&c.State, ring0.CPUArrived, ring0.CPUEntering) {
+		ring0.StopForever() // too late
 	}
 	c.Enter()
 	atomic.StoreUint32(&c.State, ring0.CPUOn)

@@ -98,6 +98,7 @@ const (
 	CPUOff      = iota // there is room for it
 	CPUStarting        // it was told to start
 	CPUArrived         // it is on its way
+	CPUEntering        // it is about to run threads
 	CPUOn              // it runs threads
 	CPULost            // it did not come in time, and may no more; or it could not run
 )
