@@ -118,7 +118,7 @@ func copyText(text string, m *Mapping) uint32 {
 	if file == 0 {
 		return 0
 	}
-	text = text[min(int64(len(text)), m.Offset*tmpPage):]
+	text = text[min(int64(len(text)), min(m.Offset, pagesOf(int64(len(text))))*tmpPage):] // the offset may be any
 	text = text[:min(uint64(len(text)), uint64(m.Length))]
 	var page [1]*Page
 	for i := int64(0); i*tmpPage < int64(len(text)); i++ {
