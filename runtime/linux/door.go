@@ -251,10 +251,14 @@ func (c *call) dispatchProcess() (int, syscall.Errno) {
 		return sysTimes(c)
 	case unix.SYS_GETRUSAGE:
 		return sysGetrusage(c)
-	case unix.SYS_GETRLIMIT:
+	case unix.SYS_GETRLIMIT, unix.SYS_SETRLIMIT:
+		if c.arg[0] < rlimits && c.ptr(1).isNil() { // which prlimit takes for "not this"
+			return 0, syscall.EFAULT
+		}
+		if c.nr == unix.SYS_SETRLIMIT {
+			return sysPrlimit(c.arg[0], c.ptr(1), ref{})
+		}
 		return sysPrlimit(c.arg[0], ref{}, c.ptr(1))
-	case unix.SYS_SETRLIMIT:
-		return sysPrlimit(c.arg[0], c.ptr(1), ref{})
 	case unix.SYS_PRLIMIT64:
 		if pid := c.int32Arg(0); pid != 0 && pid != thePID {
 			return 0, syscall.ESRCH

@@ -85,12 +85,12 @@ func (o *object) take(i int32, buf uintptr) int {
 	return 8
 }
 
-// WriteEvent is write on an eventfd.
+// WriteEvent is write on an eventfd: of 8 bytes, no more, as newer Linux (6.12) has it.
 //
 //go:nosplit
 func WriteEvent(fd int32, buf uintptr, n uint64) int {
 	var value uint64
-	if n < 8 {
+	if n != 8 {
 		return eInval
 	}
 	if buf > mem.UserEnd-8 || !ring0.CopyUser(uintptr(unsafe.Pointer(&value)), buf, 8) {

@@ -313,6 +313,9 @@ func checkVector(parts, n uintptr) int {
 func trapRead(fd uint64, buf uintptr, n uint64) int {
 	switch sched.Kind(fd) {
 	case ring0.FDEvent:
+		if !userRange(buf, uintptr(n)) {
+			return eFault
+		}
 		return restartable(sched.ReadEvent(int32(fd), buf, n))
 	case ring0.FDConsole:
 		return readConsole(buf, n)
@@ -328,6 +331,9 @@ func trapRead(fd uint64, buf uintptr, n uint64) int {
 func trapWrite(fd uint64, buf uintptr, n uint64) int {
 	switch sched.Kind(fd) {
 	case ring0.FDEvent:
+		if !userRange(buf, uintptr(n)) {
+			return eFault
+		}
 		return sched.WriteEvent(int32(fd), buf, n)
 	case ring0.FDConsole:
 		return console(buf, n)

@@ -87,8 +87,8 @@ func TestRandom(t *testing.T) { child(t, "random") }
 
 func TestRace(t *testing.T) { child(t, "race") }
 
-// leftOut are calls that no test may make, and why.
-var leftOut = map[uintptr]string{
+// untested are calls that no test may make, and why.
+var untested = map[uintptr]string{
 	unix.SYS_EXIT: "ends the thread", unix.SYS_EXIT_GROUP: "ends the program", unix.SYS_PAUSE: "waits for a signal",
 	unix.SYS_RT_SIGRETURN: "takes what lies on the stack for the registers", unix.SYS_BRK: "not served; on Linux it moves memory that others may use",
 	unix.SYS_MUNLOCKALL: "has no arguments", unix.SYS_SETSID: "leaves the session of the test",
@@ -107,9 +107,9 @@ func TestAllCalls(t *testing.T) {
 		nr := uintptr(nr)
 		switch {
 		case leaf == linux.LeafNone:
-		case in[nr] && leftOut[nr] != "":
+		case in[nr] && untested[nr] != "":
 			t.Errorf("%s is in the table, and left out", linux.CallName[nr])
-		case !in[nr] && leftOut[nr] == "":
+		case !in[nr] && untested[nr] == "":
 			t.Errorf("%s is served and not in the table", linux.CallName[nr])
 		}
 	}

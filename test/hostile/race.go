@@ -39,7 +39,7 @@ func Race(seed uint64, n int, dir string) error {
 		return err
 	}
 	h := newHeap(rand.New(rand.NewPCG(seed, 0)))
-	before := openDescriptors()
+	before := openDescriptors(1024)
 	var wg sync.WaitGroup
 	for i := range racers {
 		wg.Go(func() {
@@ -60,8 +60,8 @@ func Race(seed uint64, n int, dir string) error {
 	for fd := range shared {
 		unix.Close(firstShared + fd)
 	}
-	if after := openDescriptors(); after > before+1 { // the Go runtime's poller may have come to life
-		return fmt.Errorf("%d descriptors before, %d after", before, after)
+	if after := openDescriptors(1024); len(after) > len(before)+1 { // the Go runtime's poller may have come to life
+		return fmt.Errorf("descriptors before: %q; after: %q", before, after)
 	}
 	return h.check()
 }

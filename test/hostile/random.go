@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,7 +33,7 @@ func Random(seed uint64, n int, dir string) error {
 	r := rand.New(rand.NewPCG(seed, 1))
 	heap := newHeap(r)
 	s := &state{dir: dir}
-	before := openDescriptors()
+	before := openDescriptors(firstFree)
 	for i := range n {
 		if i%64 == 0 {
 			if err := s.prepareFiles(); err != nil {
@@ -50,8 +51,8 @@ func Random(seed uint64, n int, dir string) error {
 			}
 		}
 	}
-	if after := openDescriptors(); after != before {
-		return fmt.Errorf("%d descriptors before, %d after", before, after)
+	if after := openDescriptors(firstFree); !slices.Equal(after, before) {
+		return fmt.Errorf("descriptors before: %q; after: %q", before, after)
 	}
 	runtime.GC()
 	return heap.check()
@@ -73,14 +74,21 @@ func (c *call) random(r *rand.Rand) choice {
 	return ch
 }
 
-// openDescriptors counts what is open.
-func openDescriptors() (n int) {
-	for fd := range 1024 {
-		if _, e := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); e == nil {
-			n++
+// openDescriptors are what is open below a limit, and what is behind it. Between
+// random calls all from firstFree on is closed, of whomever: a guest's services, which
+// come up beside the program, may have had an eventfd there.
+func openDescriptors(limit int) (open []string) {
+	for fd := range limit {
+		if _, e := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); e != nil {
+			continue
 		}
+		file, err := os.Readlink(fmt.Sprint("/proc/self/fd/", fd))
+		if err != nil {
+			file = err.Error()
+		}
+		open = append(open, fmt.Sprint(fd, " ", file))
 	}
-	return n
+	return open
 }
 
 // heap is Go memory that nobody but its owner may change.

@@ -96,6 +96,16 @@ func (c *call) both(i, k int) (all []choice) {
 	return all
 }
 
+// Every, if it is more than 1, leaves most wrong calls out: of each Every-th the answer
+// is given. What is right is always called.
+var Every = 1
+
+// leftOut is the answer of a call that was not made.
+const leftOut = "-"
+
+// made says whether the k-th choice of calls[i] is made.
+func made(i, k int) bool { return k == 0 || (i+k)%max(Every, 1) == 0 }
+
 func (c *call) value(i int, ch choice) value {
 	if ch[i] < 0 {
 		return c.args[i].right
@@ -133,7 +143,7 @@ func Run(w io.Writer, dir string) error {
 		if err := s.prepareFiles(); err != nil {
 			return err
 		}
-		s.all(out, &calls[i])
+		s.all(out, i)
 		if err := out.Flush(); err != nil {
 			return err
 		}
@@ -145,8 +155,9 @@ func Run(w io.Writer, dir string) error {
 // perLine is how many answers a line has.
 const perLine = 40
 
-// all makes one call in all ways.
-func (s *state) all(w io.Writer, c *call) {
+// all makes one call, calls[n], in all ways.
+func (s *state) all(w io.Writer, n int) {
+	c := &calls[n]
 	for i, ch := range c.choices() {
 		if i%perLine == 0 {
 			if i > 0 {
@@ -154,7 +165,11 @@ func (s *state) all(w io.Writer, c *call) {
 			}
 			fmt.Fprintf(w, "hostile: %s:", c.name)
 		}
-		fmt.Fprintf(w, " %s", s.one(c, ch))
+		answer := leftOut
+		if made(n, i) {
+			answer = s.one(c, ch)
+		}
+		fmt.Fprintf(w, " %s", answer)
 	}
 	fmt.Fprintln(w)
 }

@@ -9,6 +9,7 @@
 //	hello_test.go    examples/hello over HTTP
 //	probe_test.go    guests/probe: runtime, disks and network from the inside
 //	command_test.go  the hvgo run process
+//	hostile_test.go  wrong system calls (package test/hostile), beside Linux
 //
 // `make vm-test` builds the images and runs these tests where KVM has Hyper-V
 // (hvgo vm-test); elsewhere they skip. The environment names what was built:

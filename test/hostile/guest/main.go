@@ -23,6 +23,7 @@ func main() {
 	n := flag.Int("n", 2000, "how many random calls, and how many calls of each racer")
 	parent := flag.String("dir", "", "the folder to work in; empty: the temporary one")
 	flag.IntVar(&hostile.PerPair, "pairs", hostile.PerPair, "calls with the same two arguments wrong, at most")
+	flag.IntVar(&hostile.Every, "every", hostile.Every, "of \"table\", make each so many-th wrong call only")
 	linux := flag.String("linux", "", "compare: what \"table\" printed on Linux")
 	guest := flag.String("guest", "", "compare: what it printed as a guest")
 	flag.Parse()
