@@ -42,7 +42,7 @@ const (
 
 	// largeSymbol is the size in bytes from which a variable at the end of the
 	// program's memory is left for the guest to map on demand.
-	largeSymbol = 1 << 20
+	largeSymbol = 128 << 10
 )
 
 // program is a checked ELF file, its addresses relative to base.

@@ -65,7 +65,7 @@ func TestMemory(t *testing.T) {
 		works(t, options{Config: guest.Config{Machine: machine.Config{Memory: 1 << 30}}})
 	})
 	t.Run("little", func(t *testing.T) { // a heap of some MiB, so that the collector is at work
-		works(t, options{Config: guest.Config{Machine: machine.Config{Memory: 32 * mib}}})
+		works(t, options{Config: guest.Config{Machine: machine.Config{Memory: 36 * mib}}})
 	})
 }
 

@@ -132,7 +132,7 @@ func procFiles([]string) (string, error) {
 	for name, want := range map[string]string{
 		"/proc/self/status":            "Name:\t",
 		"/proc/self/cmdline":           "\x00",
-		"/proc/self/mounts":            " /tmp ",
+		"/proc/self/mounts":            "tmpfs / ",
 		"/proc/meminfo":                "MemTotal:",
 		"/proc/cpuinfo":                "processor",
 		"/proc/stat":                   "cpu ",
