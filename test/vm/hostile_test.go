@@ -46,7 +46,7 @@ func bootHostile(t *testing.T, cpus int, args string) string {
 func TestHostile(t *testing.T) {
 	for _, n := range []int{1, 4} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			text := bootHostile(t, n, "-do random,race -n 300")
+			text := bootHostile(t, n, "-do random,race -n 100")
 			for _, want := range []string{"hostile did random", "hostile did race"} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the guest did not write %q", want)
@@ -60,7 +60,7 @@ func TestHostile(t *testing.T) {
 func TestHostileErrors(t *testing.T) {
 	defer func(n int) { hostile.PerPair = n }(hostile.PerPair)
 	hostile.PerPair = 0
-	const args = "-do table -pairs 0 -every 8"
+	const args = "-do table -pairs 0 -every 24"
 	text := bootHostile(t, 1, args)
 	c := exec.CommandContext(t.Context(), need(t, hostileLinux), strings.Fields(args)...)
 	c.Env = append(os.Environ(), "TMPDIR=/dev/shm")

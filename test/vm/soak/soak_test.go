@@ -52,6 +52,9 @@ func TestSoak(t *testing.T) {
 
 // TestFaults has the guest do each thing wrong that a soak is to find.
 func TestFaults(t *testing.T) {
+	if os.Getenv("HVGO_TEST_LONG") == "" {
+		t.Skip("HVGO_TEST_LONG is not set: four machines take minutes")
+	}
 	for _, tt := range []struct {
 		name, args string
 		says       []string
