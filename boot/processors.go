@@ -81,9 +81,9 @@ const (
 // startOthers starts all processors of the MADT but ours. It is over before the program
 // starts, so that GOMAXPROCS is right by itself.
 func startOthers() {
-	n := min(Machine.Processors, ring0.MaxCPUs)
+	n := min(Machine.Processors, mostProcessors)
 	if Machine.Processors > n {
-		leave(Machine.Processors-n, "too many")
+		leave(Machine.Processors-n, "more than this image is built for")
 	}
 	if n <= 1 {
 		return

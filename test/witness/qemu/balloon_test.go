@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hvgo/hvgo/host/qemu"
 	"github.com/hvgo/hvgo/test/witness"
 )
@@ -54,26 +52,6 @@ func (v *vm) report() (s statusReport) {
 	}
 }
 
-// yieldToQEMU makes the processor of the guest one that never interrupts QEMU's own
-// thread. For the reason of report: on a machine of one processor the guest would
-// answer a message before QEMU has returned from sending it.
-func (v *vm) yieldToQEMU() {
-	v.t.Helper()
-	var cpus []struct {
-		Thread int `json:"thread-id"`
-	}
-	v.query("query-cpus-fast", &cpus)
-	if len(cpus) == 0 {
-		v.t.Fatal("QEMU names no thread of a processor")
-	}
-	for _, c := range cpus {
-		idle := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
-		if err := unix.SchedSetAttr(c.Thread, &idle, 0); err != nil {
-			v.t.Fatal(err)
-		}
-	}
-}
-
 // waitIdle waits until QEMU's balloon is ready to move: 45 s after the guest has
 // said what it can do.
 func (v *vm) waitIdle() {
@@ -102,11 +80,20 @@ func (v *vm) query(command string, into any) {
 	}
 }
 
-// setBalloon tells QEMU how much memory the guest is to keep.
+// setBalloon tells QEMU how much memory the guest is to keep. The guest stands still
+// meanwhile, for the reason of report: it might answer before QEMU is done with sending.
 func (v *vm) setBalloon(bytes uint64) {
 	v.t.Helper()
-	if _, err := v.Command(v.t.Context(), "balloon", map[string]uint64{"value": bytes}); err != nil {
-		v.t.Fatal(err)
+	v.command("stop", nil)
+	v.command("balloon", map[string]uint64{"value": bytes})
+	v.command("cont", nil)
+}
+
+// command runs a command of QEMU's that has no answer.
+func (v *vm) command(name string, arguments any) {
+	v.t.Helper()
+	if _, err := v.Command(v.t.Context(), name, arguments); err != nil {
+		v.t.Fatalf("%s: %v", name, err)
 	}
 }
 
@@ -150,7 +137,6 @@ func TestBalloon(t *testing.T) {
 	command := fmt.Sprint("balloon ", taken)
 	v := boot(t, qemu.Config{Memory: memory}, command, "gc")
 	v.waitFor("waiting for the balloon")
-	v.yieldToQEMU()
 	v.waitIdle()
 	s := v.report()
 	if s.Available == 0 || s.Available > memory || s.Committed == 0 || s.Committed > memory {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hvgo/hvgo/host/qemu"
 	"github.com/hvgo/hvgo/test/witness"
 )
@@ -123,6 +125,25 @@ func TestFullSlot(t *testing.T) {
 	}
 	// On several processors that can be: the SynIC checks fill a slot on purpose.
 	r.SetExercised(fmt.Sprintf("messages of %d boots delivered; the guest was always quicker than QEMU, none found the slot full", tries))
+}
+
+// yieldToQEMU makes the processor of the guest one that does not interrupt QEMU's own
+// thread.
+func (v *vm) yieldToQEMU() {
+	v.t.Helper()
+	var cpus []struct {
+		Thread int `json:"thread-id"`
+	}
+	v.query("query-cpus-fast", &cpus)
+	if len(cpus) == 0 {
+		v.t.Fatal("QEMU names no thread of a processor")
+	}
+	for _, c := range cpus {
+		idle := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+		if err := unix.SchedSetAttr(c.Thread, &idle, 0); err != nil {
+			v.t.Fatal(err)
+		}
+	}
 }
 
 // checkMessages counts the messages that QEMU delivered, and how often one found the

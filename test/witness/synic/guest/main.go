@@ -18,7 +18,7 @@
 // collector. Package hv's own ways of posting, signalling, reading messages and
 // telling the time are used on the first processor wherever there is one, since
 // they are what is to be witnessed; the second processor, if there is one, is only
-// known to this program.
+// known to this program: the runtime is built with the tag hvgo_one_processor.
 //
 //	cpu.go, second.go    the processors, and operations on them (testdata/cpu.S)
 //	runtime.go           what the runtime lends
@@ -30,6 +30,8 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+
+	"github.com/hvgo/hvgo/runtime/ring0"
 )
 
 func main() {
@@ -43,6 +45,9 @@ func main() {
 }
 
 func run(r *results) error {
+	if n := ring0.NumCPUs(); n > 1 {
+		return fmt.Errorf("the runtime has %d processors: build this with -tags hvgo_one_processor", n)
+	}
 	first, err := takeOver()
 	if err != nil {
 		return err
