@@ -70,15 +70,3 @@ func TimerFired() {
 		TakeMessage(sintTimer, 0)
 	}
 }
-
-// TimerLate tells that this processor's timer ought to have come a while ago (ns). Trap
-// context.
-//
-//go:nosplit
-func TimerLate(now int64) bool {
-	armed := mine().armed
-	return armed != 0 && now-armed > timerGrace
-}
-
-// timerGrace is what a timer may be late without doubt that it comes, in ns.
-const timerGrace = 20_000_000

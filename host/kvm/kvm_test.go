@@ -29,7 +29,6 @@ func TestStructureSizes(t *testing.T) {
 		{"kvm_irqfd", unsafe.Sizeof(irqfd{}), irqfdSize},
 		{"kvm_enable_cap", unsafe.Sizeof(enableCap{}), enableCapSize},
 		{"kvm_mp_state", unsafe.Sizeof(MPState(0)), mpStateSize},
-		{"kvm_hyperv_eventfd", unsafe.Sizeof(hypervEventFD{}), hypervEventFDSize},
 		{"kvm_irq_routing_entry", unsafe.Sizeof(routingEntry{}), routingEntrySize},
 		{"kvm_irq_routing", unsafe.Offsetof(routingTable{}.e), routingHeaderSize},
 	} {
@@ -61,7 +60,6 @@ func TestIoctlCodes(t *testing.T) {
 		{"KVM_SET_MP_STATE", ioSetMPState, 0x4004AE99},
 		{"KVM_NMI", ioNMI, 0xAE9A},
 		{"KVM_ENABLE_CAP", ioEnableCap, 0x4068AEA3},
-		{"KVM_HYPERV_EVENTFD", ioHypervEventFD, 0x4018AEBD},
 		{"KVM_GET_SUPPORTED_HV_CPUID", ioGetSupportedHvCPUID, 0xC008AEC1},
 	} {
 		if c.got != c.want {

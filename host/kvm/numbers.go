@@ -37,8 +37,6 @@ const (
 	ioNMI                 = kvmIO | 0x9A
 	ioSetCPUID2           = dirWrite | cpuidHeaderSize<<16 | kvmIO | 0x90
 	ioEnableCap           = dirWrite | enableCapSize<<16 | kvmIO | 0xA3
-	ioGetTSCKHz           = kvmIO | 0xA3
-	ioHypervEventFD       = dirWrite | hypervEventFDSize<<16 | kvmIO | 0xBD
 	ioSetMSRFilter        = dirWrite | msrFilterSize<<16 | kvmIO | 0xC6
 	ioGetStatsFD          = kvmIO | 0xCE
 	ioGetSupportedHvCPUID = dirRead | dirWrite | cpuidHeaderSize<<16 | kvmIO | 0xC1
@@ -61,7 +59,6 @@ const (
 	msrEntrySize      = 16
 	enableCapSize     = 104
 	mpStateSize       = 4
-	hypervEventFDSize = 24
 	msrFilterSize     = 392
 )
 
@@ -84,7 +81,6 @@ const (
 	CapImmediateExit      Cap = 136
 	CapHypervSynIC2       Cap = 148
 	CapHypervVPIndex      Cap = 149
-	CapHypervEventFD      Cap = 154
 	CapHypervCPUID        Cap = 167
 	CapUserSpaceMSR       Cap = 188
 	CapSysHypervCPUID     Cap = 191
@@ -103,7 +99,6 @@ var capNames = map[Cap]string{
 	CapImmediateExit:      "KVM_CAP_IMMEDIATE_EXIT",
 	CapHypervSynIC2:       "KVM_CAP_HYPERV_SYNIC2",
 	CapHypervVPIndex:      "KVM_CAP_HYPERV_VP_INDEX",
-	CapHypervEventFD:      "KVM_CAP_HYPERV_EVENTFD",
 	CapHypervCPUID:        "KVM_CAP_HYPERV_CPUID",
 	CapUserSpaceMSR:       "KVM_CAP_X86_USER_SPACE_MSR",
 	CapSysHypervCPUID:     "KVM_CAP_SYS_HYPERV_CPUID",
@@ -192,8 +187,6 @@ const (
 
 	irqfdDeassign = 1 << 0
 	irqfdResample = 1 << 1
-
-	hypervEventFDDeassign = 1 << 0
 )
 
 // IOAPICPins is the number of inputs of KVM's I/O APIC: GSIs 0 to 23.

@@ -179,18 +179,6 @@ func (m *VM) IRQFD(gsi uint32, trigger, resample int) error {
 	return wrap("KVM_IRQFD", err)
 }
 
-// HypervEventFD makes SignalEvent hypercalls with flag 0 on a connection wake
-// eventfd instead of leaving the guest ("signal_event conn_id ... eventfd").
-// fd -1 takes the connection back.
-func (m *VM) HypervEventFD(connection uint32, fd int) error {
-	h := hypervEventFD{connection: connection, fd: int32(fd)}
-	if fd < 0 {
-		h.fd, h.flags = 0, hypervEventFDDeassign
-	}
-	_, err := ioctlPtr(m.fd, ioHypervEventFD, &h)
-	return wrap("KVM_HYPERV_EVENTFD", err)
-}
-
 func wrap(call string, err error) error {
 	if err == nil {
 		return nil

@@ -99,13 +99,6 @@ type enableCap struct {
 	_      [64]byte
 }
 
-type hypervEventFD struct {
-	connection uint32
-	fd         int32
-	flags      uint32
-	_          [3]uint32
-}
-
 // routingEntry is struct kvm_irq_routing_entry. For an I/O APIC a is the chip
 // and b the pin; for a SINT a is the virtual processor and b the SINT.
 type routingEntry struct {

@@ -170,11 +170,5 @@ func (v *VCPU) EnableCap(c Cap, args ...uint64) error {
 	return wrap("KVM_ENABLE_CAP "+c.String(), err)
 }
 
-// TSCKHz returns the rate of the guest's time stamp counter in kHz.
-func (v *VCPU) TSCKHz() (int, error) {
-	n, err := ioctl(v.fd, ioGetTSCKHz, 0)
-	return n, wrap("KVM_GET_TSC_KHZ", err)
-}
-
 func (v *VCPU) u32(off int) uint32 { return binary.LittleEndian.Uint32(v.run[off:]) }
 func (v *VCPU) u64(off int) uint64 { return binary.LittleEndian.Uint64(v.run[off:]) }

@@ -137,13 +137,13 @@ var importRules = []importRule{
 	},
 	{
 		packages: []string{"runtime/sched"},
-		only:     []string{"unsafe", "hvgo/hv", "hvgo/runtime/mem", "hvgo/runtime/ring0"},
+		only:     []string{"math/bits", "unsafe", "hvgo/hv", "hvgo/runtime/mem", "hvgo/runtime/ring0"},
 		why:      "threads stand on hv, mem and ring0",
 	},
 	{
 		packages: []string{"runtime/trap"},
 		only: []string{
-			"sync", "time", "sync/atomic", "unsafe", "golang.org/x/sys/unix", "hvgo/internal/wire/tlfs", "hvgo/hv", "hvgo/runtime/efi", "hvgo/runtime/linux",
+			"math/bits", "sync", "time", "sync/atomic", "unsafe", "golang.org/x/sys/unix", "hvgo/internal/wire/tlfs", "hvgo/hv", "hvgo/runtime/efi", "hvgo/runtime/linux",
 			"hvgo/runtime/mem", "hvgo/runtime/power", "hvgo/runtime/report", "hvgo/runtime/ring0", "hvgo/runtime/sched", "hvgo/runtime/serial",
 		},
 		why: "the entries stand on all other layers, but not on boot",

@@ -71,9 +71,6 @@ func registerProc() {
 	registerTasks()
 }
 
-// SetExecutable says where /proc/self/exe leads: the program's name.
-func SetExecutable(path string) { RegisterLink("/proc/1/exe", path) }
-
 func empty() string { return "" }
 
 func cpuRange() string {

@@ -86,16 +86,8 @@ func newFile() uint32 {
 		if files.n == ^uint32(0) {
 			return 0
 		}
-		if i := uint64(files.n) / filesPerFrame; files.records.get(i) == 0 {
-			frame := allocFrame()
-			if frame == 0 {
-				return 0
-			}
-			clearPage(Phys(frame))
-			if !files.records.put(i, frame) {
-				freeFrame(frame)
-				return 0
-			}
+		if i := uint64(files.n) / filesPerFrame; files.records.get(i) == 0 && files.records.grow(i) == 0 {
+			return 0
 		}
 		files.n++
 		number = files.n
@@ -193,17 +185,11 @@ func newPage(f *file, index uint64) uint64 {
 	if files.pages >= files.limit || ram.free <= ram.total/32 {
 		return 0
 	}
-	frame := allocFrame()
-	if frame == 0 {
-		return 0
+	frame := f.pages.grow(index)
+	if frame != 0 {
+		f.count++
+		files.pages++
 	}
-	clearPage(Phys(frame))
-	if !f.pages.put(index, frame) {
-		freeFrame(frame)
-		return 0
-	}
-	f.count++
-	files.pages++
 	return frame
 }
 

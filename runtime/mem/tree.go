@@ -96,6 +96,23 @@ func (t *tree) put(i, frame uint64) bool {
 	return true
 }
 
+// grow enters a frame of zeroes and returns it, or 0 when there is no memory.
+// Precondition: as put's.
+//
+//go:nosplit
+func (t *tree) grow(i uint64) uint64 {
+	frame := allocFrame()
+	if frame == 0 {
+		return 0
+	}
+	clearPage(Phys(frame))
+	if !t.put(i, frame) {
+		freeFrame(frame)
+		return 0
+	}
+	return frame
+}
+
 // take removes number i and returns its frame, or 0.
 //
 //go:nosplit

@@ -4,6 +4,7 @@
 package sched
 
 import (
+	"math/bits"
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
@@ -46,7 +47,7 @@ func Kick(id uint32) {
 func Unlock() {
 	for i := uint32(0); kicks > 0; i++ {
 		for word := &kicked[i%uint32(len(kicked))]; *word != 0; {
-			c := ring0.CPUAt(i*64 + uint32(log2(*word&-*word)))
+			c := ring0.CPUAt(i*64 + uint32(bits.TrailingZeros64(*word)))
 			*word &= *word - 1
 			if kicks--; kicks == 0 {
 				big.Unlock()
@@ -150,22 +151,12 @@ func takeIdle(near uint32) (id uint32, ok bool) {
 	n := (ring0.NumCPUs() + 63) / 64
 	for i := uint32(0); i < n; i++ {
 		if word := &idle[i%uint32(len(idle))]; *word != 0 {
-			bit := uint32(log2(*word & -*word))
+			bit := uint32(bits.TrailingZeros64(*word))
 			*word &= *word - 1
 			return i*64 + bit, true
 		}
 	}
 	return 0, false
-}
-
-//go:nosplit
-func log2(bit uint64) uint {
-	n := uint(0)
-	for bit > 1 {
-		bit >>= 1
-		n++
-	}
-	return n
 }
 
 // Wake makes a waiting thread runnable; reason is Woken, TimedOut or

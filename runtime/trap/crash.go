@@ -121,23 +121,25 @@ func trapInEnd(f *ring0.Frame) bool {
 			return true
 		}
 	}
-	// What ends the machine may touch a page of our data for the first time.
-	if f.Vector == ring0.VecPageFault && ring0.FixupFor(uintptr(f.RIP)) == 0 &&
-		mem.Fault(uintptr(ring0.CR2()), f.Error&pfWrite != 0, f.Error&pfFetch != 0) == mem.Resolved {
-		return true
+	orderly := ender.Load() == c.ID+1 && crasher.Load() != c.ID+1
+	if f.Vector == ring0.VecPageFault {
+		if fixup := ring0.FixupFor(uintptr(f.RIP)); fixup == 0 {
+			// What ends the machine may touch a page of our data for the first time.
+			if mem.Fault(uintptr(ring0.CR2()), f.Error&pfWrite != 0, f.Error&pfFetch != 0) == mem.Resolved {
+				return true
+			}
+		} else if !orderly {
+			f.RIP = uint64(fixup)
+			return true
+		}
+	}
+	if orderly {
+		return false
 	}
 	if ender.Load() != c.ID+1 { // the first processor, finishing
 		power.Off(false)
 	}
-	if crasher.Load() != c.ID+1 {
-		return false
-	}
-	fixup := ring0.FixupFor(uintptr(f.RIP))
-	switch {
-	case f.Vector == ring0.VecNMI:
-	case f.Vector == ring0.VecPageFault && fixup != 0:
-		f.RIP = uint64(fixup)
-	default:
+	if f.Vector != ring0.VecNMI {
 		crash(f, "")
 	}
 	return true

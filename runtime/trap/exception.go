@@ -105,9 +105,6 @@ func interrupt(f *ring0.Frame) {
 		takeTyped()
 		actOnTyped()
 	}
-	if now := hv.Now(); hv.TimerLate(now) {
-		sched.TimerInterrupt() // it was lost, or comes right behind
-	}
 	hv.EOI()
 	if !fromKernel(f) { // the idle loop looks by itself
 		sched.AfterInterrupt()

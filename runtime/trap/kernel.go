@@ -4,6 +4,7 @@
 package trap
 
 import (
+	"math/bits"
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
@@ -183,24 +184,12 @@ func vmbusInterrupt(c *ring0.CPU) {
 	takeMessages(c)
 	for i := uintptr(0); i < hv.FlagWords; i++ {
 		flags := hv.TakeFlags(i)
-		for flags != 0 {
-			bit := flags & -flags
-			flags &^= bit
-			if fd := flagEvent[(i*64+log2(bit))%uintptr(len(flagEvent))]; fd != 0 {
+		for ; flags != 0; flags &= flags - 1 {
+			if fd := flagEvent[(i*64+uintptr(bits.TrailingZeros64(flags)))%uintptr(len(flagEvent))]; fd != 0 {
 				sched.AddEvent(fd-1, 1)
 			}
 		}
 	}
-}
-
-//go:nosplit
-func log2(bit uint64) uintptr {
-	n := uintptr(0)
-	for bit > 1 {
-		bit >>= 1
-		n++
-	}
-	return n
 }
 
 //go:nosplit

@@ -135,15 +135,39 @@ func makeLateWrites() {
 	}
 	lateMu.Lock()
 	defer lateMu.Unlock()
+	makeThoseToFiles()
+}
+
+// makeThoseToFiles does, with lateMu held, and tells whether another is behind them.
+func makeThoseToFiles() (more bool) {
 	for {
 		r := Kernel(KernelLate, 0, 0, 0)
 		if r < 0 || !isFile(r>>32) {
-			return
+			return r >= 0
 		}
-		if r = Kernel(KernelLate, uintptr(unsafe.Pointer(&lateBuffer)), 0, 0); r >= 0 {
-			writeAll(r>>32, lateBuffer[:min(r&0xffffffff, len(lateBuffer))])
+		if fd, piece := popLate(&lateBuffer); piece != nil {
+			writeAll(fd, piece)
 		}
 	}
+}
+
+// popLate takes the first piece, which is in buf then; nil: there is none.
+func popLate(buf *[mem.PageSize]byte) (fd int, piece []byte) {
+	r := Kernel(KernelLate, uintptr(unsafe.Pointer(buf)), 0, 0)
+	if r < 0 {
+		return 0, nil
+	}
+	return r >> 32, buf[:min(r&0xffffffff, len(buf))]
+}
+
+// popWaiting makes what goes to files and takes the first piece behind it.
+func popWaiting(buf *[mem.PageSize]byte) (fd int, piece []byte) {
+	lateMu.Lock()
+	defer lateMu.Unlock()
+	if !makeThoseToFiles() {
+		return 0, nil
+	}
+	return popLate(buf)
 }
 
 // LateWriter makes late writes that may have to wait, whenever the eventfd says that there
@@ -152,15 +176,8 @@ func LateWriter(eventfd uintptr, wait func() error) {
 	Kernel(KernelLateEvent, eventfd, 0, 0)
 	buf := new([mem.PageSize]byte)
 	for wait() == nil {
-		for {
-			makeLateWrites()
-			lateMu.Lock()
-			r := Kernel(KernelLate, uintptr(unsafe.Pointer(buf)), 0, 0)
-			lateMu.Unlock()
-			if r < 0 {
-				break
-			}
-			writeAll(r>>32, buf[:min(r&0xffffffff, len(buf))])
+		for fd, piece := popWaiting(buf); piece != nil; fd, piece = popWaiting(buf) {
+			writeAll(fd, piece)
 		}
 	}
 }

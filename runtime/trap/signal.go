@@ -4,6 +4,7 @@
 package trap
 
 import (
+	"math/bits"
 	"sync/atomic"
 	"unsafe"
 
@@ -146,7 +147,7 @@ func deliverSignals(f *ring0.Frame) {
 			interrupted(f, true) // by nothing that the program sees
 			return
 		}
-		sig := uint64(log2(ready&-ready)) + 1
+		sig := uint64(bits.TrailingZeros64(ready)) + 1
 		take(t, sig)
 		a := actionOf(sig)
 		switch a.handler {

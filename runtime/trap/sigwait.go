@@ -4,6 +4,7 @@
 package trap
 
 import (
+	"math/bits"
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
@@ -93,7 +94,7 @@ func sigtimedwait(set, siginfo, timeout, setBytes uintptr) int {
 	s := &t.Signals
 	for {
 		if ready := s.Pending & want; ready != 0 {
-			sig := uint64(log2(ready&-ready)) + 1
+			sig := uint64(bits.TrailingZeros64(ready)) + 1
 			take(t, sig)
 			return putInfo(siginfo, sig)
 		}
