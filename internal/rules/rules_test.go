@@ -137,7 +137,7 @@ var importRules = []importRule{
 	},
 	{
 		packages: []string{"runtime/sched"},
-		only:     []string{"math/bits", "unsafe", "hvgo/hv", "hvgo/runtime/mem", "hvgo/runtime/ring0"},
+		only:     []string{"math/bits", "sync/atomic", "unsafe", "hvgo/hv", "hvgo/runtime/mem", "hvgo/runtime/ring0"},
 		why:      "threads stand on hv, mem and ring0",
 	},
 	{

@@ -191,7 +191,7 @@ func Alert(t *Thread) {
 //go:nosplit
 func Block(waitFor uint32, on uintptr, due int64) uint32 {
 	t := Current()
-	if t.Signals.Pending&^t.Signals.Mask != 0 {
+	if t.ReadySignals() != 0 {
 		return Interrupted
 	}
 	t.waitFor, t.waitOn = waitFor, on

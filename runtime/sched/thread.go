@@ -4,6 +4,7 @@
 package sched
 
 import (
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/hvgo/hvgo/runtime/mem"
@@ -77,6 +78,18 @@ type Signals struct {
 	HasSaved       bool
 	AltSP, AltSize uintptr
 	AltFlags       int32
+}
+
+// SharedPending are signals sent to the program, which any thread that does not mask them
+// takes. Guarded by the kernel lock.
+var SharedPending uint64
+
+// ReadySignals gives those that are to be delivered to the thread. Without the kernel
+// lock it is a guess.
+//
+//go:nosplit
+func (t *Thread) ReadySignals() uint64 {
+	return (atomic.LoadUint64(&t.Signals.Pending) | atomic.LoadUint64(&SharedPending)) &^ t.Signals.Mask
 }
 
 // MaxThreads bounds the threads alive at one time.

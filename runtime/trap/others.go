@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/hvgo/hvgo/hv"
+	"github.com/hvgo/hvgo/runtime/mem"
 	"github.com/hvgo/hvgo/runtime/report"
 	"github.com/hvgo/hvgo/runtime/ring0"
 	"github.com/hvgo/hvgo/runtime/serial"
@@ -99,7 +100,7 @@ func printOthers() {
 			continue
 		}
 		serial.Print(": ")
-		report.Place(uintptr((*ring0.Frame)(ring0.Pointer(c.Stopped)).RIP))
+		printPlace(uintptr((*ring0.Frame)(ring0.Pointer(c.Stopped)).RIP))
 		serial.Print("\n")
 	}
 	if idle != 0 {
@@ -107,4 +108,13 @@ func printOthers() {
 		serial.Dec(uint64(idle))
 		serial.Print("\n")
 	}
+}
+
+func printPlace(pc uintptr) {
+	if in := pc - hv.HypercallVA; in < mem.PageSize { // the host's code
+		serial.Print("hypercall page+")
+		serial.Hex(uint64(in))
+		return
+	}
+	report.Place(pc)
 }

@@ -5,7 +5,6 @@ package trap
 
 import (
 	"math/bits"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/hvgo/hvgo/runtime/mem"
@@ -127,7 +126,7 @@ func fault(f *ring0.Frame, sig uint64, code int32, addr uint64) {
 //
 //go:nosplit
 func hasSignals(t *sched.Thread) bool {
-	return atomic.LoadUint64(&t.Signals.Pending)&^t.Signals.Mask != 0 || t.Signals.HasSaved
+	return t.ReadySignals() != 0 || t.Signals.HasSaved
 }
 
 // deliverSignals makes the running thread's pending signals happen before f
@@ -138,10 +137,10 @@ func deliverSignals(f *ring0.Frame) {
 	t := sched.Current()
 	for {
 		s := &t.Signals
-		ready := s.Pending &^ s.Mask
+		ready := t.ReadySignals()
 		if s.HasSaved && ready == 0 {
 			s.Mask, s.HasSaved = s.Saved, false
-			ready = s.Pending &^ s.Mask
+			ready = t.ReadySignals()
 		}
 		if ready == 0 {
 			interrupted(f, true) // by nothing that the program sees
@@ -162,8 +161,8 @@ func deliverSignals(f *ring0.Frame) {
 	}
 }
 
-// take takes a pending signal off a thread: one from timers as often as timers
-// sent it, all others once.
+// take takes a pending signal off a thread, or off the program: one from timers as often
+// as timers sent it, all others once.
 //
 //go:nosplit
 func take(t *sched.Thread, sig uint64) {
@@ -171,6 +170,10 @@ func take(t *sched.Thread, sig uint64) {
 	bit := uint64(1) << ((sig - 1) & 63)
 	about.code, about.value, about.sigval = siKernel, 0, 0
 	switch {
+	case s.Pending&bit == 0:
+		sched.SharedPending &^= bit
+		about.code, about.value = siUser, pid
+		return
 	case s.FromTimer&bit != 0:
 		if tm := sched.TakeTimer(t, uint32(sig)); tm != nil && !tm.Itimer {
 			about.code = siTimer
@@ -397,6 +400,7 @@ func sigprocmask(how int32, set, old, setBytes uintptr) int {
 			return eInval
 		}
 		s.Mask = m &^ unblockable
+		leaveShared(s.Mask &^ was)
 	}
 	if old != 0 {
 		return putWord64(old, was, 0)
@@ -412,7 +416,7 @@ func sigpending(set, setBytes uintptr) int {
 		return eInval
 	}
 	s := &sched.Current().Signals
-	pending := s.Pending & s.Mask // what is not masked is on its way
+	pending := (s.Pending | sched.SharedPending) & s.Mask // what is not masked is on its way
 	if !userRange(set, setBytes) || !ring0.CopyUser(set, uintptr(unsafe.Pointer(&pending)), setBytes) {
 		return eFault
 	}
@@ -525,7 +529,7 @@ func tkill(id int32, sig uint64) int {
 	return 0
 }
 
-// signalProgram sends a signal to any thread that takes it.
+// signalProgram sends a signal to the program: any thread takes it.
 //
 //go:nosplit
 func signalProgram(sig uint64) int {
@@ -536,16 +540,46 @@ func signalProgram(sig uint64) int {
 		return 0
 	}
 	bit := uint64(1) << (sig - 1)
-	any, i := sched.Next(0)
-	for t, i := any, i; t != nil; t, i = sched.Next(i) {
+	if t := taker(bit); t != nil {
+		if ignored(sig) && t.Signals.Awaited&bit == 0 {
+			return 0
+		}
+		sched.Alert(t)
+	}
+	sched.SharedPending |= bit
+	return 0
+}
+
+// taker gives a thread that does not mask a signal, or nil.
+//
+//go:nosplit
+func taker(bit uint64) *sched.Thread {
+	for t, i := sched.Next(0); t != nil; t, i = sched.Next(i) {
 		if t.Signals.Mask&^t.Signals.Awaited&bit == 0 {
-			any = t
-			break
+			return t
 		}
 	}
-	if any == nil {
-		return eSrch
+	return nil
+}
+
+// leaveShared hands the program's signals of a set to other threads: the running one,
+// which may have been alerted for them, masks them now.
+//
+//go:nosplit
+func leaveShared(set uint64) {
+	for left := sched.SharedPending & set; left != 0; left &= left - 1 {
+		if t := taker(left & -left); t != nil {
+			sched.Alert(t)
+		}
 	}
-	send(any, sig, true)
-	return 0
+}
+
+// exit ends the running thread.
+//
+//go:nosplit
+func exit() {
+	s := &sched.Current().Signals
+	s.Mask, s.Awaited = ^uint64(0), 0
+	leaveShared(s.Mask)
+	sched.Exit()
 }

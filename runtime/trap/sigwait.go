@@ -93,7 +93,7 @@ func sigtimedwait(set, siginfo, timeout, setBytes uintptr) int {
 	t := sched.Current()
 	s := &t.Signals
 	for {
-		if ready := s.Pending & want; ready != 0 {
+		if ready := (s.Pending | sched.SharedPending) & want; ready != 0 {
 			sig := uint64(bits.TrailingZeros64(ready)) + 1
 			take(t, sig)
 			return putInfo(siginfo, sig)
@@ -104,7 +104,7 @@ func sigtimedwait(set, siginfo, timeout, setBytes uintptr) int {
 		s.Awaited = want
 		why := sched.Block(sched.WaitSignal, 0, due)
 		s.Awaited = 0
-		if why == sched.Interrupted && s.Pending&want == 0 {
+		if why == sched.Interrupted && (s.Pending|sched.SharedPending)&want == 0 {
 			return eIntr
 		}
 	}

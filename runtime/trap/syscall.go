@@ -149,7 +149,7 @@ func serveRare(f *ring0.Frame, a, b, c uintptr) int {
 	case unix.SYS_CLONE:
 		return clone(f)
 	case unix.SYS_EXIT:
-		sched.Exit()
+		exit()
 	case unix.SYS_EXIT_GROUP:
 		powerOff(uint64(a) & 0xff)
 	case unix.SYS_ARCH_PRCTL:

@@ -7,11 +7,14 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -71,4 +74,42 @@ func threadOfItsOwn() error {
 		}
 	}
 	return nil
+}
+
+// TestSignalsWhileThreadsEnd sends signals to the program while threads start and end:
+// one that a thread was to take, and did not any more, is another's.
+func TestSignalsWhileThreadsEnd(t *testing.T) {
+	came := make(chan os.Signal, 1)
+	signal.Notify(came, unix.SIGUSR1)
+	defer signal.Stop(came)
+	end := make(chan struct{})
+	var threads sync.WaitGroup
+	defer threads.Wait()
+	defer close(end)
+	threads.Go(func() {
+		for {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				runtime.LockOSThread() // its thread ends with it
+			}()
+			<-ended
+		}
+	})
+	const signals = 20
+	for i := range signals {
+		if err := unix.Kill(unix.Getpid(), unix.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-came:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("signal %d of %d was lost", i+1, signals)
+		}
+	}
 }
