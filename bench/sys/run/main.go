@@ -21,13 +21,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"github.com/hvgo/hvgo/host/debian"
+	"github.com/hvgo/hvgo/internal/twice"
 )
 
 // options are the flags.
@@ -99,16 +99,8 @@ func (o *options) file(name string) string { return filepath.Join(o.dir, name) }
 
 // build makes the program twice, and gets the kernel.
 func (o *options) build(ctx context.Context) error {
-	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+	if err := twice.Build(ctx, o.hvgo, source, o.file(programFile), o.file(imageFile)); err != nil {
 		return err
-	}
-	for _, args := range [][]string{
-		{"go", "build", "-trimpath", "-o", o.file(programFile), source},
-		{o.hvgo, "build", "--format", "elf", "-o", o.file(imageFile), source},
-	} {
-		if err := command(ctx, args...).Run(); err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
 	}
 	k, err := debian.Get(ctx, series, func(s string) { fmt.Fprintln(os.Stderr, "run:", s) })
 	if err != nil {
@@ -123,20 +115,11 @@ func (o *options) build(ctx context.Context) error {
 
 // again runs this program where the guests can run.
 func (o *options) again(ctx context.Context) error {
-	self, err := os.Executable()
+	c, err := twice.Again(ctx, o.hvgo, o.memory, []string{o.dir, filepath.Dir(o.json)},
+		"-o", o.dir, "-rows", o.rows, "-systems", o.systems, "-json", o.json, "-rounds", strconv.Itoa(o.rounds),
+		"-cpus", strconv.Itoa(o.cpus), "-memory", strconv.Itoa(o.memory), "-heap", strconv.Itoa(o.heap))
 	if err != nil {
 		return err
 	}
-	return command(ctx, o.hvgo, "vm-exec", "--memory", strconv.Itoa(o.memory+1536), "--share", o.dir, "--share", filepath.Dir(o.json), "--",
-		self, "-inside", "-o", o.dir, "-rows", o.rows, "-systems", o.systems, "-json", o.json, "-rounds", strconv.Itoa(o.rounds),
-		"-cpus", strconv.Itoa(o.cpus), "-memory", strconv.Itoa(o.memory), "-heap", strconv.Itoa(o.heap)).Run()
-}
-
-// command is a program with our streams and no C.
-func command(ctx context.Context, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, args[0], args[1:]...)
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
-	c.Stdout, c.Stderr = os.Stdout, os.Stderr
-	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
-	return c
+	return c.Run()
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 
@@ -155,9 +156,9 @@ func (o *options) runGuest(ctx context.Context, out *reader, cfg machine.Config,
 }
 
 func (o *options) runProcess(ctx context.Context, out *reader) error {
-	c := command(ctx, o.file(programFile))
-	c.Env = append(c.Env, o.settings()...)
-	c.Stdout = out
+	c := exec.CommandContext(ctx, o.file(programFile))
+	c.Env = append(os.Environ(), o.settings()...)
+	c.Stdout, c.Stderr = out, os.Stderr
 	return c.Run()
 }
 

@@ -15,13 +15,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/hvgo/hvgo/internal/twice"
 	"github.com/hvgo/hvgo/test/vm/soak"
 )
 
@@ -78,7 +78,7 @@ func (o *options) run(ctx context.Context) (err error) {
 	if o.inside {
 		return o.soak(ctx)
 	}
-	if err := o.build(ctx); err != nil {
+	if err := twice.Build(ctx, o.hvgo, source, o.program(), o.image()); err != nil {
 		return err
 	}
 	return o.again(ctx)
@@ -89,35 +89,18 @@ const source = "github.com/hvgo/hvgo/test/vm/guests/soak"
 func (o *options) image() string   { return filepath.Join(o.dir, "soak.elf") }
 func (o *options) program() string { return filepath.Join(o.dir, "soak") }
 
-// build makes the program twice.
-func (o *options) build(ctx context.Context) error {
-	if err := os.MkdirAll(o.dir, 0o755); err != nil {
-		return err
-	}
-	for _, args := range [][]string{
-		{"go", "build", "-o", o.program(), source},
-		{o.hvgo, "build", "--format", "elf", "-o", o.image(), source},
-	} {
-		if err := command(ctx, args...).Run(); err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
-	}
-	return nil
-}
-
 // again runs this program where the guest can run.
 func (o *options) again(ctx context.Context) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	args := []string{o.hvgo, "vm-exec", "--memory", strconv.Itoa(o.memory + 1536), "--share", o.dir, "--share", filepath.Dir(o.console), "--", self, "-inside"}
+	args := []string{"-o=" + o.dir, "-console=" + o.console}
 	flag.Visit(func(f *flag.Flag) {
 		if f.Name != "o" && f.Name != "console" {
 			args = append(args, "-"+f.Name+"="+f.Value.String())
 		}
 	})
-	c := command(ctx, append(args, "-o="+o.dir, "-console="+o.console)...)
+	c, err := twice.Again(ctx, o.hvgo, o.memory, []string{o.dir, filepath.Dir(o.console)}, args...)
+	if err != nil {
+		return err
+	}
 	if err := c.Start(); err != nil {
 		return err
 	}
@@ -156,13 +139,4 @@ func (o *options) soak(ctx context.Context) error {
 		err = fmt.Errorf("%d failures", len(r.Failures))
 	}
 	return err
-}
-
-// command is a program with our streams and no C.
-func command(ctx context.Context, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, args[0], args[1:]...)
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
-	c.Stdout, c.Stderr = os.Stdout, os.Stderr
-	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
-	return c
 }
