@@ -70,10 +70,13 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Words == "" {
+	switch {
+	case e.Words == "":
 		return e.Summary
+	case strings.Contains(e.Words, "\n"):
+		return e.Summary + ":\n" + e.Words
 	}
-	return e.Summary + ":\n" + e.Words
+	return e.Summary + ": " + e.Words
 }
 
 func failf(format string, a ...any) error { return &Error{Summary: fmt.Sprintf(format, a...)} }
