@@ -48,7 +48,7 @@ func begin(disk, results string) error {
 			}
 			made = true
 		}
-		return testjob.Unpack(j, h, r)
+		return testjob.Unpack(h, r)
 	})
 	if err != nil {
 		return err

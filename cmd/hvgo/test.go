@@ -27,6 +27,7 @@ import (
 	"github.com/hvgo/hvgo/host/kvm"
 	"github.com/hvgo/hvgo/host/nested"
 	"github.com/hvgo/hvgo/image/build"
+	"github.com/hvgo/hvgo/internal/stdtest"
 	"github.com/hvgo/hvgo/internal/testjob"
 )
 
@@ -167,7 +168,10 @@ func (t *testRun) all(ctx context.Context, pkgs []build.TestPackage) (failed boo
 			b := builtTest{TestPackage: pkg}
 			if pkg.HasTests {
 				b.kernel = t.file(fmt.Sprintf("test%d.elf", i))
-				b.err = t.tests.Build(ctx, pkg, b.kernel)
+				if pkg.Standard && stdtest.Program(pkg.ImportPath) {
+					b.Program = t.file(fmt.Sprintf("test%d", i))
+				}
+				b.err = t.tests.Build(ctx, b.TestPackage, b.kernel)
 				t.tests.Log = io.Discard // from now on tests are to be seen
 			}
 			select {
@@ -203,6 +207,7 @@ func (t *testRun) one(ctx context.Context, pkg builtTest) (ok bool, err error) {
 		return true, nil
 	}
 	defer os.Remove(pkg.kernel)
+	defer os.Remove(pkg.Program)
 	if pkg.err != nil {
 		if ctx.Err() != nil || !build.IsUserError(pkg.err) {
 			return false, pkg.err
@@ -318,7 +323,7 @@ var placesOutside = []string{"HOME", "PATH", "PWD", "OLDPWD", "TMPDIR", "SHELL",
 
 // prepare writes the disks, and gives the arguments of hvgo test-guest.
 func (t *testRun) prepare(pkg builtTest, out io.Writer) ([]string, error) {
-	job := testjob.Job{Dir: pkg.Dir, Args: t.argsWithout(""), Begin: "hvgo: the tests begin " + rand.Text()}
+	job := testjob.Job{Dir: pkg.Dir, Args: t.argsWithout(""), Begin: "hvgo: the tests begin " + rand.Text(), Program: pkg.Program}
 	var more []string
 	if pkg.Standard {
 		var err error

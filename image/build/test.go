@@ -38,6 +38,7 @@ type TestPackage struct {
 	HasTests        bool
 	TestFiles       []string // in Dir
 	Tags            string   // build tags, more than those of the Options
+	Program         string   // file for what Go's linker made, besides the kernel; "" is none
 
 	name   string
 	module *goModule
@@ -136,6 +137,11 @@ func (t *Tests) Build(ctx context.Context, p TestPackage, output string) error {
 	kernel, err := image.ELF(elf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.ImportPath, err)
+	}
+	if p.Program != "" {
+		if err := image.WriteFile(ctx, p.Program, elf); err != nil {
+			return err
+		}
 	}
 	return image.WriteFile(ctx, output, kernel)
 }

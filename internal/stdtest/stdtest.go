@@ -5,7 +5,7 @@
 // in two lists beside this file:
 //
 //	skip.txt   tests that no virtual machine without processes can pass, each with a reason
-//	files.txt  files of GOROOT that tests read outside of their package's folder
+//	files.txt  files of GOROOT that tests read outside of their package's folder, and which read their own program
 package stdtest
 
 import (
@@ -18,6 +18,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -151,21 +152,16 @@ func Files(goroot, pkg string) ([]string, error) {
 			files = append(files, name)
 		}
 	}
-	n := 0
-	for line := range strings.Lines(fileList) {
-		n++
-		words := strings.Fields(line)
-		if len(words) == 0 || words[0][0] == '#' {
+	lines, err := parseFiles(fileList)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lines {
+		if l.pkg != pkg && l.pkg != "*" || l.path == program {
 			continue
 		}
-		if len(words) != 2 || !filepath.IsLocal(filepath.FromSlash(words[1])) {
-			return nil, fmt.Errorf("files.txt:%d: not a package and a path below GOROOT", n)
-		}
-		if words[0] != pkg && words[0] != "*" {
-			continue
-		}
-		if words[1] != "src" {
-			files = append(files, words[1])
+		if l.path != "src" {
+			files = append(files, l.path)
 			continue
 		}
 		entries, err := os.ReadDir(filepath.Join(goroot, "src"))
@@ -179,4 +175,36 @@ func Files(goroot, pkg string) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// Program tells whether tests of a package read the file of their own program.
+func Program(pkg string) bool {
+	lines, _ := parseFiles(fileList) // Files tells of a bad line
+	return slices.Contains(lines, fileLine{pkg, program})
+}
+
+// program in the place of a path is the file of the test program.
+const program = "program"
+
+// fileLine is a line of files.txt.
+type fileLine struct {
+	pkg  string // import path, or * for all
+	path string // below GOROOT, or program
+}
+
+func parseFiles(text string) ([]fileLine, error) {
+	var all []fileLine
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0][0] == '#' {
+			continue
+		}
+		if len(words) != 2 || !filepath.IsLocal(filepath.FromSlash(words[1])) {
+			return nil, fmt.Errorf("files.txt:%d: not a package and a path below GOROOT", n)
+		}
+		all = append(all, fileLine{words[0], words[1]})
+	}
+	return all, nil
 }

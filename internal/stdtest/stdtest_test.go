@@ -49,18 +49,34 @@ func TestLists(t *testing.T) {
 			t.Errorf("skip.txt:%d: %s has no test %s", s.Line, s.Package, s.Test)
 		}
 	}
-	for n, line := range strings.Split(fileList, "\n") {
-		words := strings.Fields(line)
-		if len(words) == 0 || words[0][0] == '#' {
-			continue
+	lines, err := parseFiles(fileList)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := map[fileLine]bool{}
+	for _, l := range lines {
+		if given[l] {
+			t.Errorf("files.txt: %s %s stands there twice", l.pkg, l.path)
 		}
-		if words[0] != "*" {
-			if p, err := linux().Import(words[0], "", build.FindOnly); err != nil || !p.Goroot {
-				t.Errorf("files.txt:%d: %s: %v", n+1, words[0], err)
+		given[l] = true
+		if l.pkg != "*" {
+			if p, err := linux().Import(l.pkg, "", build.FindOnly); err != nil || !p.Goroot {
+				t.Errorf("files.txt: %s: %v", l.pkg, err)
 			}
 		}
-		if _, err := os.Stat(filepath.Join(build.Default.GOROOT, filepath.FromSlash(words[1]))); err != nil {
-			t.Errorf("files.txt:%d: %v", n+1, err)
+		if l.path == program {
+			if !Program(l.pkg) {
+				t.Errorf("%s does not get its program", l.pkg)
+			}
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(build.Default.GOROOT, filepath.FromSlash(l.path))); err != nil {
+			t.Errorf("files.txt: %v", err)
+		}
+	}
+	for _, bad := range []string{"p", "p /etc/passwd", "p ../x", "p a b"} {
+		if _, err := parseFiles(bad); err == nil {
+			t.Errorf("%q was taken", bad)
 		}
 	}
 }

@@ -4,7 +4,8 @@
 // Package testjob is what hvgo test and a test program in a guest say to each
 // other, by two raw disks with a tar archive each:
 //
-//	first   to the guest    job.json, then files below files/: those of the package's folder, and what else it was given
+//	first   to the guest    job.json, then files below files/: those of the package's folder, and what else it was given;
+//	                        and perhaps program, the test program as Go's linker made it
 //	second  from the guest  profiles and the like, which the tests wrote
 //
 // Each side takes what the other wrote for untrusted: names stay below their
@@ -34,8 +35,9 @@ const (
 const Align = 4096
 
 const (
-	jobName    = "job.json"
-	filePrefix = "files/"
+	jobName     = "job.json"
+	filePrefix  = "files/"
+	programName = "program"
 )
 
 // DiskEnv is the variable on the guest's command line that names its first disk,
@@ -48,6 +50,10 @@ const (
 // OutDir is the folder inside whose files are brought back.
 const OutDir = "/tmp/hvgo-results"
 
+// ProgramPath is what a guest's program is called inside: by os.Args[0] and
+// /proc/self/exe.
+const ProgramPath = "/init"
+
 // Job is what the guest is to do.
 type Job struct {
 	Dir   string   // working directory, absolute
@@ -55,6 +61,10 @@ type Job struct {
 	Args  []string // of the test program, without its name
 	Env   []string // NAME=value
 	Begin string   // the line to print before the tests: what came before is not theirs
+
+	// Program is the file that the guest is to have at ProgramPath, for tests that
+	// read their own program; "" is none, which saves the guest its memory.
+	Program string `json:"-"`
 }
 
 // root is where names in the archive begin.
@@ -91,6 +101,11 @@ func Write(w io.Writer, j Job, more ...string) (size int64, err error) {
 		p.dir = filepath.Join(j.root(), filepath.FromSlash(name))
 		p.whole = true
 		if err := filepath.WalkDir(p.dir, p.visit); err != nil {
+			return 0, err
+		}
+	}
+	if j.Program != "" {
+		if err := p.program(j.Program); err != nil {
 			return 0, err
 		}
 	}
@@ -146,10 +161,15 @@ func (p *packer) visit(path string, d fs.DirEntry, err error) error {
 	case !st.Mode().IsRegular():
 		return nil // a socket, a pipe
 	}
-	if p.total += st.Size(); p.total > MaxTotal {
+	h.Typeflag, h.Size = tar.TypeReg, st.Size()
+	return p.file(path, h)
+}
+
+// file adds a regular file.
+func (p *packer) file(path string, h *tar.Header) error {
+	if p.total += h.Size; p.total > MaxTotal {
 		return fmt.Errorf("the files of %s have more than %d MiB, too much for a guest", p.dir, MaxTotal>>20)
 	}
-	h.Typeflag, h.Size = tar.TypeReg, st.Size()
 	if err := p.t.WriteHeader(h); err != nil {
 		return err
 	}
@@ -158,8 +178,17 @@ func (p *packer) visit(path string, d fs.DirEntry, err error) error {
 		return err
 	}
 	defer f.Close()
-	_, err = io.CopyN(p.t, f, st.Size())
+	_, err = io.CopyN(p.t, f, h.Size)
 	return err
+}
+
+// program adds the test program.
+func (p *packer) program(path string) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return p.file(path, &tar.Header{Name: programName, Typeflag: tar.TypeReg, Size: st.Size(), Mode: 0o755, ModTime: st.ModTime()})
 }
 
 // link adds a symbolic link as it is: to a folder, or to nothing.
@@ -194,8 +223,8 @@ func escape(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// Read reads an archive of Write's: the job, and through unpack each file below its
-// folder, with a local name.
+// Read reads an archive of Write's: the job, and through unpack each file, with the
+// path that it is to have: below the job's root, or ProgramPath.
 func Read(r io.Reader, unpack func(j Job, h *tar.Header, r io.Reader) error) (Job, error) {
 	t := tar.NewReader(r)
 	var j Job
@@ -213,12 +242,16 @@ func Read(r io.Reader, unpack func(j Job, h *tar.Header, r io.Reader) error) (Jo
 		return j, fmt.Errorf("the root folder %q is not absolute", j.Root)
 	}
 	return j, each(t, func(h *tar.Header) error {
+		if h.Name == programName {
+			h.Name = ProgramPath
+			return unpack(j, h, t)
+		}
 		name, ok := strings.CutPrefix(h.Name, filePrefix)
 		name = strings.TrimSuffix(name, "/")
 		if !ok || !filepath.IsLocal(filepath.FromSlash(name)) {
 			return fmt.Errorf("bad file name %q", h.Name)
 		}
-		h.Name = name
+		h.Name = filepath.Join(j.root(), filepath.FromSlash(name))
 		return unpack(j, h, t)
 	})
 }
@@ -243,9 +276,9 @@ func each(t *tar.Reader, f func(h *tar.Header) error) error {
 	}
 }
 
-// Unpack puts a file, folder or symbolic link below the job's root.
-func Unpack(j Job, h *tar.Header, r io.Reader) error {
-	path := filepath.Join(j.root(), filepath.FromSlash(h.Name))
+// Unpack makes the file, folder or symbolic link that Read gave.
+func Unpack(h *tar.Header, r io.Reader) error {
+	path := h.Name
 	switch h.Typeflag {
 	case tar.TypeDir:
 		return os.MkdirAll(path, 0o755)

@@ -28,9 +28,24 @@ func write(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
+// elsewhere is the header of a file that goes to another folder.
+func elsewhere(t *testing.T, h *tar.Header, from, to string) *tar.Header {
+	t.Helper()
+	rel, err := filepath.Rel(from, h.Name)
+	if err != nil || !filepath.IsLocal(rel) {
+		t.Errorf("%s is not below %s", h.Name, from)
+	}
+	c := *h
+	c.Name = filepath.Join(to, rel)
+	return &c
+}
+
 // TestJob packs a package's folder and unpacks it elsewhere.
 func TestJob(t *testing.T) {
-	from, to := t.TempDir(), t.TempDir()
+	from, to, program := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "x.test")
+	if err := os.WriteFile(program, []byte("\x7fELF"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write(t, from, map[string]string{
 		"a.go": "package a", "notes.txt": "n", "testdata/x/y.txt": "deep", "testdata/m/go.mod": "module m", "testdata/.dot": "d",
 		"pages/index.html": "<p>", "sub/b.go": "package b", "sub/testdata/z": "not ours", "mod/go.mod": "module n", ".git/config": "g",
@@ -42,16 +57,24 @@ func TestJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	want := Job{Dir: from, Args: []string{"-test.v", `a "b" c`}, Env: []string{"A=ü b"}, Begin: "go"}
+	want := Job{Dir: from, Args: []string{"-test.v", `a "b" c`}, Env: []string{"A=ü b"}, Begin: "go", Program: program}
 	size, err := Write(&b, want)
 	if err != nil || size != int64(b.Len()) || size%Align != 0 {
 		t.Fatalf("size %d of %d, %v", size, b.Len(), err)
 	}
+	found := false
 	got, err := Read(&b, func(j Job, h *tar.Header, r io.Reader) error {
-		j.Dir = to
-		return Unpack(j, h, r)
+		if h.Name == ProgramPath {
+			text, err := io.ReadAll(r)
+			found = string(text) == "\x7fELF" && h.Mode == 0o755
+			return err
+		}
+		return Unpack(elsewhere(t, h, from, to), r)
 	})
-	if err != nil || got.Dir != want.Dir || !slices.Equal(got.Args, want.Args) || !slices.Equal(got.Env, want.Env) || got.Begin != want.Begin {
+	if !found {
+		t.Error("the test program does not come")
+	}
+	if err != nil || got.Program != "" || got.Dir != want.Dir || !slices.Equal(got.Args, want.Args) || !slices.Equal(got.Env, want.Env) || got.Begin != want.Begin {
 		t.Fatalf("job %+v, %v", got, err)
 	}
 	for name, text := range map[string]string{
@@ -81,8 +104,7 @@ func TestMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := Read(&b, func(j Job, h *tar.Header, r io.Reader) error {
-		j.Root = to
-		return Unpack(j, h, r)
+		return Unpack(elsewhere(t, h, root, to), r)
 	})
 	if err != nil || got.Root != root || got.Dir != want.Dir {
 		t.Fatalf("job %+v, %v", got, err)
@@ -141,8 +163,7 @@ func TestHostile(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		_, err := Read(tt.b, func(j Job, h *tar.Header, r io.Reader) error {
-			j.Dir = dir
-			return Unpack(j, h, r)
+			return Unpack(elsewhere(t, h, "/d", dir), r)
 		})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
@@ -180,13 +201,15 @@ func TestResults(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(archive(f, `{"Dir":"/d"}`, &tar.Header{Name: "files/a", Size: 3}).Bytes())
 	f.Add(archive(f, `{"Dir":"/d"}`, &tar.Header{Name: "cpuprofile", Size: 3}).Bytes())
+	f.Add(archive(f, `{"Dir":"/d"}`, &tar.Header{Name: programName, Size: 3}).Bytes())
 	f.Add(make([]byte, 2048))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = Read(bytes.NewReader(b), func(_ Job, h *tar.Header, r io.Reader) error {
-			if !filepath.IsLocal(h.Name) {
+		_, _ = Read(bytes.NewReader(b), func(j Job, h *tar.Header, r io.Reader) error {
+			rel, err := filepath.Rel(j.root(), h.Name)
+			if h.Name != ProgramPath && (err != nil || !filepath.IsLocal(rel)) {
 				t.Errorf("name %q", h.Name)
 			}
-			_, err := io.Copy(io.Discard, r)
+			_, err = io.Copy(io.Discard, r)
 			return err
 		})
 		_ = ReadResults(bytes.NewReader(b), map[string]bool{"cpuprofile": true}, func(name string, r io.Reader) error {
