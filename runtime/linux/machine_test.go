@@ -191,7 +191,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 }
 
 func TestRandom(t *testing.T) {
-	reset := func() { clear(random.key[:]); random.seeded, random.since = false, 0 }
+	reset := func() { clear(random.key[:]); random.seeded, random.since, random.left = false, 0, 0 }
 	reset()
 	k := &kernel{t: t, name: "door", raw: Door}
 	b := make([]byte, 64)
@@ -230,6 +230,33 @@ func TestRandom(t *testing.T) {
 	}
 	if bytes.Contains(big, random.key[:]) {
 		t.Error("the key was handed out")
+	}
+	SeedRandom(nil) // empties the pool
+	var all []byte
+	for len(all) < 3*len(random.pool) { // some requests go over the end of a pool
+		b = b[:min(len(all)%61+1, cap(b))]
+		k.call(unix.SYS_GETRANDOM, b, len(b), 0)
+		all = append(all, b...)
+		if used := random.pool[:len(random.pool)-random.left]; bytes.Contains(random.pool[:], b) && len(b) > 8 || bytes.Count(used, []byte{0}) != len(used) {
+			t.Fatal("the pool keeps what was handed out")
+		}
+	}
+	seen := map[[8]byte]bool{}
+	for piece := range slices.Chunk(all[:len(all)&^7], 8) {
+		if seen[[8]byte(piece)] {
+			t.Fatal("the same bytes were handed out twice")
+		}
+		seen[[8]byte(piece)] = true
+	}
+	key := make([]byte, 32)
+	arenaSet(key)
+	if n := testing.AllocsPerRun(100, func() {
+		clear(key)
+		if n := Door(unix.SYS_GETRANDOM, &[6]uintptr{arena.lo, 32}); n != 32 || slices.Max(key) == 0 {
+			t.Errorf("%d bytes: %x", n, key)
+		}
+	}); n != 0 {
+		t.Errorf("a request from the stack makes %v objects", n)
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The random generator is AES-256 in counter mode with fast key erasure: each request takes a stream from
-// the key, and the first bytes of the stream become the next key, so that what was handed out cannot be
-// found from the generator's later state.
+// The random generator is AES-256 in counter mode with fast key erasure: the first bytes of each stream
+// become the next key. Small requests take from a pool that a stream filled, and erase what they take. So
+// what was handed out cannot be found from the generator's later state. The pool saves a small request the
+// new key, in time and in objects on the program's own heap.
 
 // MinSeed is how many bytes of entropy a first seed needs.
 const MinSeed = 32
@@ -30,7 +31,9 @@ var random struct {
 	mu     sync.Mutex
 	key    [32]byte
 	seeded bool
-	since  int // bytes handed out since Reseed was asked
+	since  int // bytes taken from streams since Reseed was asked
+	pool   [1 << 10]byte
+	left   int // bytes at the pool's end that nobody has had
 }
 
 // SeedRandom mixes seed into the generator. Only a seed of MinSeed bytes or more lets it begin to work:
@@ -49,7 +52,10 @@ func mixRandom(b []byte) {
 	mixLocked(b)
 }
 
+// mixLocked also makes an end of the pool: it does not have in it what is new.
 func mixLocked(b []byte) {
+	clear(random.pool[:])
+	random.left = 0
 	h := sha256.New()
 	h.Write(random.key[:])
 	h.Write(b)
@@ -63,6 +69,45 @@ func readRandom(b []byte) syscall.Errno {
 	if !random.seeded {
 		return syscall.EAGAIN
 	}
+	if len(b) > len(random.pool) {
+		return streamLocked(b)
+	}
+	return poolLocked(b)
+}
+
+// smallRandom is how many bytes are small, such as a key: they go by way of the stack.
+const smallRandom = 64
+
+// readSmallRandom is readRandom for an array whose address does not leave the stack.
+func readSmallRandom(b *[smallRandom]byte, n int) syscall.Errno {
+	random.mu.Lock()
+	defer random.mu.Unlock()
+	if !random.seeded {
+		return syscall.EAGAIN
+	}
+	return poolLocked(b[:n])
+}
+
+// poolLocked fills b from the pool.
+func poolLocked(b []byte) syscall.Errno {
+	for len(b) > 0 {
+		if random.left == 0 {
+			if e := streamLocked(random.pool[:]); e != 0 {
+				return e
+			}
+			random.left = len(random.pool)
+		}
+		rest := random.pool[len(random.pool)-random.left:]
+		n := copy(b, rest)
+		clear(rest[:n])
+		random.left -= n
+		b = b[n:]
+	}
+	return 0
+}
+
+// streamLocked fills b from the key, which it replaces.
+func streamLocked(b []byte) syscall.Errno {
 	if random.since += len(b); random.since > reseedEvery {
 		var fresh [32]byte
 		if random.since = 0; Reseed(fresh[:]) {
@@ -88,17 +133,33 @@ func sysGetrandom(c *call) (int, syscall.Errno) {
 	if flags&^known != 0 || flags&(unix.GRND_RANDOM|unix.GRND_INSECURE) == unix.GRND_RANDOM|unix.GRND_INSECURE {
 		return 0, syscall.EINVAL
 	}
-	at := c.ptr(0)
-	b, e := at.out(min(c.count(1), 32<<20-1))
+	at, n := c.ptr(0), min(c.count(1), 32<<20-1)
+	if n < 0 {
+		return 0, syscall.EFAULT
+	}
+	if n <= smallRandom {
+		var b [smallRandom]byte
+		if e := readSmallRandom(&b, n); e != 0 {
+			return 0, noRandom(e, flags)
+		}
+		return n, at.copyOut(b[:n])
+	}
+	b, e := at.out(n)
 	if e != 0 {
 		return 0, e
 	}
 	if e := readRandom(b); e != 0 {
-		if flags&unix.GRND_NONBLOCK == 0 {
-			e = syscall.EIO // waiting would be for ever: the seed comes before the program or not at all
-		}
-		return 0, e
+		return 0, noRandom(e, flags)
 	}
 	at.done(b)
 	return len(b), 0
+}
+
+// noRandom is the errno without a seed. Waiting would be for ever: the seed comes before the program or
+// not at all.
+func noRandom(e syscall.Errno, flags uintptr) syscall.Errno {
+	if flags&unix.GRND_NONBLOCK == 0 {
+		return syscall.EIO
+	}
+	return e
 }
