@@ -97,3 +97,35 @@ func BenchmarkLoopbackByte(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkLoopbackDatagram is a datagram of a byte to the machine itself, sent and
+// received by one goroutine, by the shortcut and by the stack.
+func BenchmarkLoopbackDatagram(b *testing.B) {
+	for _, way := range []string{"shortcut", "stack"} {
+		b.Run(way, func(b *testing.B) {
+			n, err := New(Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(n.Close)
+			n.udp.sniffed.Store(way == "stack")
+			s, err := n.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+			if err == nil {
+				err = s.Bind(netip.MustParseAddrPort("127.0.0.1:0"))
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			to, p := s.LocalAddr(), make([]byte, 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Send(p, to); err != nil {
+					b.Fatal(err)
+				}
+				if _, _, _, err := s.Recv(p, false); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

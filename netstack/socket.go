@@ -40,6 +40,7 @@ type socket struct {
 	notify atomic.Pointer[func(uint32)]
 	once   sync.Once // Close
 	local  local     // of streams
+	in     *inbox    // of UDP; nil for others
 
 	errorTaken atomic.Bool // SO_ERROR gave the error that ended the stream
 }
@@ -79,7 +80,11 @@ func (n *Stack) Socket(domain, typ, proto int) (linux.Socket, error) {
 	if err != nil {
 		return nil, errno(err)
 	}
-	return n.newSocket(ep, wq, domain, typ == syscall.SOCK_STREAM), nil
+	s := n.newSocket(ep, wq, domain, typ == syscall.SOCK_STREAM)
+	if !s.stream {
+		s.in = new(inbox)
+	}
+	return s, nil
 }
 
 // rawSocket makes a socket for packets of a protocol. Of IPv4 the program also gets
@@ -96,6 +101,9 @@ func (n *Stack) rawSocket(domain int, network tcpip.NetworkProtocolNumber, proto
 		return nil, errno(err)
 	}
 	ep.SocketOptions().SetHeaderIncluded(!associated)
+	if proto == syscall.IPPROTO_UDP {
+		n.udp.sniffed.Store(true)
+	}
 	return n.newSocket(ep, wq, domain, false), nil
 }
 
@@ -158,6 +166,9 @@ func (s *socket) Ready() uint32 {
 	if s.stream {
 		r = s.readyShortcut(r)
 	}
+	if s.in != nil && s.in.count.Load() > 0 {
+		r |= syscall.EPOLLIN
+	}
 	return r
 }
 
@@ -167,13 +178,24 @@ func (s *socket) Bind(local netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	return errno(s.ep.Bind(f))
+	err1 := s.ep.Bind(f)
+	if s.in != nil {
+		if f.Addr.Len() == 16 && local.Addr().Unmap().IsUnspecified() {
+			s.in.far.Store(true) // IPv4 only, which the stack knows alone
+		}
+		s.n.udp.note(s)
+	}
+	return errno(err1)
 }
 
 // Connect implements linux.Socket.
 func (s *socket) Connect(remote netip.AddrPort) error {
 	if !remote.Addr().IsValid() {
-		return errno(s.ep.Disconnect())
+		err := s.ep.Disconnect()
+		if s.in != nil {
+			s.n.udp.note(s)
+		}
+		return errno(err)
 	}
 	f, err := s.peer(remote)
 	if err != nil {
@@ -182,6 +204,9 @@ func (s *socket) Connect(remote netip.AddrPort) error {
 	err1 := s.ep.Connect(f)
 	if s.stream {
 		s.n.meet(s, f, false)
+	}
+	if s.in != nil {
+		s.n.udp.note(s)
 	}
 	return errno(err1)
 }
@@ -222,8 +247,11 @@ var (
 
 // Send implements linux.Socket.
 func (s *socket) Send(p []byte, to netip.AddrPort) (int, error) {
-	if s.stream {
+	switch {
+	case s.stream:
 		return s.sendStream(p)
+	case s.in != nil:
+		return s.sendDatagram(p, to)
 	}
 	var o tcpip.WriteOptions
 	if to.Addr().IsValid() {
@@ -250,6 +278,9 @@ func (s *socket) sendStack(p []byte, o tcpip.WriteOptions) (int, error) {
 
 // Recv implements linux.Socket.
 func (s *socket) Recv(p []byte, peek bool) (int, netip.AddrPort, bool, error) {
+	if s.in != nil {
+		return s.recvDatagram(p, peek)
+	}
 	if s.stream && len(p) == 0 {
 		return 0, netip.AddrPort{}, false, nil
 	}
@@ -258,6 +289,10 @@ func (s *socket) Recv(p []byte, peek bool) (int, netip.AddrPort, bool, error) {
 			return n, netip.AddrPort{}, false, nil
 		}
 	}
+	return s.recvStack(p, peek)
+}
+
+func (s *socket) recvStack(p []byte, peek bool) (int, netip.AddrPort, bool, error) {
 	w := writers.Get().(*tcpip.SliceWriter)
 	*w = p
 	res, err := s.ep.Read(w, tcpip.ReadOptions{Peek: peek, NeedRemoteAddr: !s.stream})
@@ -275,7 +310,7 @@ func (s *socket) Recv(p []byte, peek bool) (int, netip.AddrPort, bool, error) {
 		return 0, netip.AddrPort{}, false, nil
 	case *tcpip.ErrBadBuffer:
 		if !s.stream && len(p) == 0 { // a datagram into nothing
-			return 0, netip.AddrPort{}, true, nil
+			return 0, s.addrPort(res.RemoteAddr), true, nil
 		}
 		return 0, netip.AddrPort{}, false, syscall.EFAULT
 	default:
@@ -303,6 +338,9 @@ func (s *socket) Shutdown(how int) error {
 		f = tcpip.ShutdownRead | tcpip.ShutdownWrite
 	default:
 		return syscall.EINVAL
+	}
+	if s.in != nil {
+		s.in.far.Store(true)
 	}
 	return errno(s.ep.Shutdown(f))
 }
@@ -336,6 +374,11 @@ func (s *socket) Buffered() (in, out int) {
 	if c := s.local.path.Load(); c != nil {
 		in += c.in.length()
 	}
+	if s.in != nil {
+		if n, ok := s.in.length(); ok {
+			in = n
+		}
+	}
 	return in, out
 }
 
@@ -346,6 +389,9 @@ func (s *socket) Close() error {
 		s.wq.EventUnregister(&s.entry)
 		if s.stream {
 			s.closeShortcut()
+		}
+		if s.in != nil {
+			s.closeInbox()
 		}
 		s.ep.Close()
 	})

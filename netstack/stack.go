@@ -68,6 +68,7 @@ type Stack struct {
 	joined map[tcpip.Address]bool // groups that some socket joined at some time
 
 	meetings meetings // of streams
+	udp      udpPorts
 }
 
 // New makes a stack with the loopback interface only.

@@ -17,7 +17,8 @@ type endpoint interface {
 	accept() (endpoint, address, error)
 
 	// destination checks the address that comes with a message. The zero address stands for the peer.
-	destination(a *sockaddr) (address, syscall.Errno)
+	// By value, since a pointer given to an interface's method makes an allocation of it.
+	destination(a sockaddr) (address, syscall.Errno)
 
 	// send sends b, or of a stream as much as there is room for. It takes ctl over when it sends anything.
 	send(b []byte, to address, ctl *control) (int, error)

@@ -71,7 +71,7 @@ func (s *inet) accept() (endpoint, address, error) {
 }
 
 // destination: a stream has only one, whatever is given.
-func (s *inet) destination(a *sockaddr) (address, syscall.Errno) {
+func (s *inet) destination(a sockaddr) (address, syscall.Errno) {
 	if s.typ == syscall.SOCK_STREAM || a.length == 0 {
 		return address{}, 0
 	}

@@ -28,13 +28,17 @@ const (
 	mmsghdrSize      = 64 // msghdr, number of bytes, padding
 )
 
+// fewVectors is how many vectors most messages have at most: for those nothing is allocated.
+const fewVectors = 4
+
 func sysSendto(c *call) (int, syscall.Errno) {
 	d, s, e := socketFD(c.arg[0])
 	if e != 0 {
 		return 0, e
 	}
 	defer d.put()
-	b, e := c.ptr(1).in(c.count(2))
+	from := c.ptr(1)
+	b, e := from.lend(c.count(2), false)
 	if e != 0 {
 		return 0, e
 	}
@@ -44,7 +48,9 @@ func sysSendto(c *call) (int, syscall.Errno) {
 			return 0, e
 		}
 	}
-	return send(d, s, b, c.int32Arg(3), to, nil)
+	n, e := send(d, s, b, c.int32Arg(3), to, nil)
+	from.giveBack(b)
+	return n, e
 }
 
 // destination reads the address of a message.
@@ -53,7 +59,7 @@ func destination(s *socket, at ref, length int) (address, syscall.Errno) {
 	if e != 0 {
 		return address{}, e
 	}
-	return s.destination(&a)
+	return s.destination(a)
 }
 
 // send sends one buffer: a datagram, or as much of a stream as there is room for (all of it when blocking).
@@ -99,16 +105,19 @@ func sysRecvfrom(c *call) (int, syscall.Errno) {
 	}
 	defer d.put()
 	at := c.ptr(1)
-	b, e := at.out(c.count(2))
+	b, e := at.lend(c.count(2), true)
 	if e != 0 {
 		return 0, e
 	}
 	m, e := receive(d, s, b, c.int32Arg(3))
+	if e == 0 {
+		m.ctl.release()
+		at.done(b[:min(m.n, len(b))])
+	}
+	at.giveBack(b)
 	if e != 0 {
 		return 0, e
 	}
-	m.ctl.release()
-	at.done(b[:min(m.n, len(b))])
 	if nameAt := c.ptr(4); !nameAt.isNil() {
 		e = storeSource(s, m.from, nameAt, c.ptr(5))
 	}
@@ -180,13 +189,15 @@ func recvVectors(d *description, s *socket, vs []vector, flags int, m *received)
 		defer func() { m.ctl.release() }()
 	}
 	if len(vs) == 1 {
-		b, e := vs[0].base.out(vs[0].n)
+		at := vs[0].base
+		b, e := at.lend(vs[0].n, true)
 		if e != 0 {
 			return 0, e
 		}
 		if *m, e = receive(d, s, b, flags); e == 0 {
-			vs[0].base.done(b[:min(m.n, len(b))])
+			at.done(b[:min(m.n, len(b))])
 		}
+		at.giveBack(b)
 		return m.n, e
 	}
 	if e := checkVectors(vs, true); e != 0 {
@@ -210,8 +221,8 @@ type msghdr struct {
 	controlLen uint64
 }
 
-// loadMsghdr reads a struct msghdr and its vectors; into says that data will be written to them.
-func loadMsghdr(at ref) (m msghdr, e syscall.Errno) {
+// loadMsghdr reads a struct msghdr and its vectors, to few if they are.
+func loadMsghdr(at ref, few []vector) (m msghdr, e syscall.Errno) {
 	if !at.valid(msghdrSize, false) {
 		return m, syscall.EFAULT
 	}
@@ -230,7 +241,7 @@ func loadMsghdr(at ref) (m msghdr, e syscall.Errno) {
 	if m.nameLen = int(nameLen); m.name.isNil() {
 		m.nameLen = 0
 	}
-	m.vectors, e = at.add(msghdrIov).loadPtr().vectors(int(count))
+	m.vectors, e = at.add(msghdrIov).loadPtr().vectorsTo(few, int(count))
 	return m, e
 }
 
@@ -247,7 +258,8 @@ func sysSendmsg(c *call) (int, syscall.Errno) {
 }
 
 func sendMessage(d *description, s *socket, at ref, flags int) (int, syscall.Errno) {
-	m, e := loadMsghdr(at)
+	var few [fewVectors]vector
+	m, e := loadMsghdr(at, few[:])
 	if e != 0 {
 		return 0, e
 	}
@@ -271,11 +283,14 @@ func sendParts(d *description, s *socket, m *msghdr, flags int, ctl *control) (_
 		}
 	}
 	if len(m.vectors) == 1 {
-		b, e := m.vectors[0].base.in(m.vectors[0].n)
+		from := m.vectors[0].base
+		b, e := from.lend(m.vectors[0].n, false)
 		if e != 0 {
 			return 0, e
 		}
-		return send(d, s, b, flags, to, ctl)
+		n, e := send(d, s, b, flags, to, ctl)
+		from.giveBack(b)
+		return n, e
 	}
 	if s.typ == syscall.SOCK_STREAM && !mustBeWhole(s, m.vectors) {
 		return sendVectors(d, s, m.vectors, flags, to, ctl)
@@ -331,7 +346,8 @@ func sysRecvmsg(c *call) (int, syscall.Errno) {
 }
 
 func receiveMessage(d *description, s *socket, at ref, flags int) (int, syscall.Errno) {
-	m, e := loadMsghdr(at)
+	var few [fewVectors]vector
+	m, e := loadMsghdr(at, few[:])
 	if e != 0 {
 		return 0, e
 	}

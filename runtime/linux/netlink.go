@@ -129,11 +129,11 @@ func (s *netlinkSocket) accept() (endpoint, address, error) {
 	return nil, address{}, syscall.EOPNOTSUPP
 }
 
-func (s *netlinkSocket) destination(a *sockaddr) (address, syscall.Errno) {
+func (s *netlinkSocket) destination(a sockaddr) (address, syscall.Errno) {
 	if a.length == 0 {
 		return address{}, 0
 	}
-	port, _, e := netlinkAddr(a)
+	port, _, e := netlinkAddr(&a)
 	return netlinkRaw(port), e
 }
 

@@ -106,8 +106,10 @@ func encodeSockaddr(domain int, a netip.AddrPort) (b [sockaddrIn6]byte, n int) {
 		v6 := addr.As16()
 		copy(b[8:], v6[:])
 	}
-	if zone, err := strconv.ParseUint(addr.Zone(), 10, 32); err == nil {
-		le.PutUint32(b[24:], uint32(zone))
+	if addr.Zone() != "" { // to ask of the empty one allocates an error
+		if zone, err := strconv.ParseUint(addr.Zone(), 10, 32); err == nil {
+			le.PutUint32(b[24:], uint32(zone))
+		}
 	}
 	return b, sockaddrIn6
 }

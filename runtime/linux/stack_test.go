@@ -189,3 +189,40 @@ func TestBlockDevice(t *testing.T) {
 		t.Error("a disk with a part of a block was taken")
 	}
 }
+
+// The buffers that messages on the stack go through are used again: nothing of one message is in another.
+func TestMessagesOnStack(t *testing.T) {
+	arenaSet(make([]byte, 8192))
+	defer func() { arena.lo, arena.hi, arena.keep = 0, 0, nil }()
+	fds := make([]byte, 8)
+	inHeap = fds
+	served(t, unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0, at(fds))
+	a, b := uintptr(le.Uint32(fds)), uintptr(le.Uint32(fds[4:]))
+	t.Cleanup(func() { closeFD(int(a)); closeFD(int(b)) })
+	for _, n := range []int{lentBytes, 0, 1, 300, lentBytes - 1, lentBytes + 1, 4000, 5} {
+		sent, got := arena.keep[:n], arena.keep[4096:]
+		for i := range sent {
+			sent[i] = byte(n + i)
+		}
+		for i := range got {
+			got[i] = 0xee
+		}
+		served(t, unix.SYS_SENDTO, a, arena.lo, uintptr(n))
+		moveArena()
+		sent, got = arena.keep[:n], arena.keep[4096:]
+		room := uintptr(4096)
+		if n <= lentBytes {
+			room = lentBytes
+		}
+		r := served(t, unix.SYS_RECVFROM, b, arena.lo+4096, room)
+		if int(r) != n || !bytes.Equal(sent, got[:n]) || bytes.Count(got[n:], []byte{0xee}) != len(got)-n {
+			t.Errorf("%d bytes: %d came", n, r)
+		}
+		if _, e := (&kernel{t: t, raw: Door}).call(unix.SYS_RECVFROM, b, arena.lo+4096, 100, 0, 0, 0); e != syscall.EAGAIN {
+			t.Errorf("another: %v", e)
+		}
+		if _, e := (&kernel{t: t, raw: Door}).call(unix.SYS_SENDTO, a, arena.hi-8, 9, 0, 0, 0); e != syscall.EFAULT {
+			t.Errorf("behind the stack: %v", e)
+		}
+	}
+}

@@ -216,7 +216,7 @@ func (u *unixSocket) takeConnection() (conn *unixSocket, tell []*unixSocket, err
 	return conn, tell, nil
 }
 
-func (u *unixSocket) destination(a *sockaddr) (address, syscall.Errno) {
+func (u *unixSocket) destination(a sockaddr) (address, syscall.Errno) {
 	switch {
 	case a.length == 0 || u.typ == syscall.SOCK_SEQPACKET:
 		return address{}, 0

@@ -6,6 +6,7 @@ package linux
 import (
 	"bytes"
 	"encoding/binary"
+	"sync"
 	"syscall"
 )
 
@@ -86,6 +87,35 @@ func (r ref) pathString() (string, syscall.Errno) {
 	return "", syscall.ENAMETOOLONG
 }
 
+// lentBytes is the size of the buffers that are kept for what lies on the stack, in bytes: an Ethernet
+// frame's datagram has room.
+const lentBytes = 2048
+
+var buffers = sync.Pool{New: func() any { return new([lentBytes]byte) }}
+
+// lend is in, or out for a call that writes, without an allocation, where nobody has the bytes after the
+// call: giveBack is to follow then. A buffer that it does not follow for is only lost. What the call does
+// not fill is as it was.
+func (r ref) lend(n int, write bool) ([]byte, syscall.Errno) {
+	if r.onStack && n > 0 && n <= lentBytes && r.valid(uintptr(n), write) {
+		b := buffers.Get().(*[lentBytes]byte)[:n]
+		r.load(b)
+		return b, 0
+	}
+	if write {
+		return r.out(n)
+	}
+	return r.in(n)
+}
+
+// giveBack ends the use of b. It is one of the buffers if it has their capacity: other memory for what
+// lies on the stack is longer.
+func (r ref) giveBack(b []byte) {
+	if r.onStack && cap(b) == lentBytes {
+		buffers.Put((*[lentBytes]byte)(b[:lentBytes]))
+	}
+}
+
 // vector is one element of an iovec array.
 type vector struct {
 	base ref
@@ -93,14 +123,20 @@ type vector struct {
 }
 
 // vectors reads an iovec array. The total is cut to what one call transfers.
-func (r ref) vectors(count int) ([]vector, syscall.Errno) {
+func (r ref) vectors(count int) ([]vector, syscall.Errno) { return r.vectorsTo(nil, count) }
+
+// vectorsTo is vectors with room for a few, which may be on the caller's stack.
+func (r ref) vectorsTo(few []vector, count int) ([]vector, syscall.Errno) {
 	if count < 0 || count > maxIOV {
 		return nil, syscall.EINVAL
 	}
 	if !r.valid(uintptr(count)*iovecLen, false) {
 		return nil, syscall.EFAULT
 	}
-	vs := make([]vector, 0, count)
+	vs := few[:0]
+	if count > cap(few) {
+		vs = make([]vector, 0, count)
+	}
 	total := 0
 	for i := range count {
 		at := r.add(uintptr(i) * iovecLen)
