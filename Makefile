@@ -60,9 +60,9 @@ unit:
 vm-test: build
 	$(STEP) "VM tests" scripts/vm-tests $(IMAGE)
 
-## stdtest: the tests of Go's standard library inside guests; makes docs/STDTEST.md anew
+## stdtest: the tests of Go's standard library inside guests; makes docs/STDTEST.md anew (SHORT=1: with -short; ARGS: more flags of hvgo test)
 stdtest: packages build
-	scripts/stdtest
+	scripts/stdtest $(if $(SHORT),-short) $(ARGS)
 
 ## std-short: those of the packages that lean on the system most, without the long tests
 std-short: build
