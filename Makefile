@@ -14,7 +14,7 @@ STD_SHORT = sync sync/atomic context time io/fs os os/signal syscall internal/po
 CPUS = 1
 SOAK = -duration 30m
 
-.PHONY: run qemu test build image packages vet lint gofmt unit vm-test stdtest std-short witness fuzz bench-sys soak help clean
+.PHONY: run qemu test build image packages vet lint gofmt unit vm-test machines stdtest std-short witness fuzz bench-sys soak help clean
 
 ## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
 run: packages image $(DATA)
@@ -28,7 +28,7 @@ $(DATA):
 	@scripts/data-disk $@
 
 ## test: everything, the tests that boot a VM included
-test: packages build gofmt vet lint unit image vm-test std-short
+test: packages build gofmt vet lint unit image machines
 
 ## packages: install the Debian packages that are missing, after naming them
 packages:
@@ -59,6 +59,10 @@ unit:
 ## vm-test: the tests that need KVM, in one start of the emulated machine where KVM has no Hyper-V
 vm-test: build
 	$(STEP) "VM tests" scripts/vm-tests $(IMAGE)
+
+## machines: vm-test and std-short, side by side
+machines: build image
+	@scripts/machines
 
 ## stdtest: the tests of Go's standard library inside guests; makes docs/STDTEST.md anew (SHORT=1: with -short; ARGS: more flags of hvgo test)
 stdtest: packages build
