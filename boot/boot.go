@@ -251,9 +251,7 @@ func (m *machine) stop() {
 		if m.balloon != nil {
 			m.balloon.Close()
 		}
-		if m.bus.Unload() == nil {
-			trap.VMBusConnection = 0
-		}
+		_ = m.bus.Unload() // if it has not sent its message, trap does
 	}()
 	select {
 	case <-done:

@@ -48,9 +48,6 @@ func (p *platform) PostMessage(connection uint32, payload []byte) error {
 		return fmt.Errorf("post message: %d bytes", len(payload))
 	}
 	r := trap.Kernel(trap.KernelPost, uintptr(connection), uintptr(unsafe.Pointer(unsafe.SliceData(payload))), uintptr(len(payload)))
-	if tlfs.Status(r) == tlfs.StatusSuccess {
-		trap.VMBusConnection = connection // where to say goodbye
-	}
 	return statusError(tlfs.Status(r))
 }
 

@@ -71,7 +71,7 @@ func kernelCall(f *ring0.Frame) int {
 	case KernelFreeFD:
 		sched.FreeFD(int32(a))
 	case KernelPost:
-		return int(hv.PostMessage(uint32(a), b, c))
+		return int(postMessage(uint32(a), b, c))
 	case KernelTake:
 		return takeMessage(a)
 	case KernelListen:

@@ -18,9 +18,24 @@ import (
 // crashSignature is P0 of the crash report: "HVGO".
 const crashSignature = 0x4f475648
 
-// VMBusConnection is the connection that an UNLOAD goes to; 0 when VMBus is
-// not connected. boot sets it.
-var VMBusConnection uint32
+// vmbusConnection is the connection that an UNLOAD goes to; 0 when VMBus is not
+// connected, or was told already. Guarded by the kernel lock.
+var vmbusConnection uint32
+
+// postMessage posts a message of the VMBus driver's. A host that is told UNLOAD twice
+// has a guest that breaks the rules: one that was slow to answer would be.
+//
+//go:nosplit
+func postMessage(connection uint32, payload, n uintptr) tlfs.Status {
+	status := hv.PostMessage(connection, payload, n)
+	if status == tlfs.StatusSuccess {
+		vmbusConnection = connection
+		if n >= 4 && *(*uint32)(ring0.Pointer(payload)) == msgUnload {
+			vmbusConnection = 0
+		}
+	}
+	return status
+}
 
 // Messages of the end (internal/wire/vmbus, which trap context does not import:
 // UNLOAD and UNLOAD_COMPLETE).
@@ -65,7 +80,7 @@ func powerOff(status uint64) {
 //
 //go:nosplit
 func finish(status uint64) {
-	if VMBusConnection != 0 {
+	if vmbusConnection != 0 {
 		unloadVMBus()
 	}
 	if status != 0 && crashText != 0 {
@@ -83,8 +98,8 @@ func finish(status uint64) {
 //
 //go:nosplit
 func unloadVMBus() {
-	connection := VMBusConnection
-	VMBusConnection = 0
+	connection := vmbusConnection
+	vmbusConnection = 0
 	end := hv.Now() + unloadWait
 	for hv.PostMessage(connection, uintptr(unsafe.Pointer(&unload)), unsafe.Sizeof(unload)) == tlfs.StatusInsufficientBuffers && hv.Now() < end {
 		hv.TakeMessage(tlfs.SINTVMBus, 0)
