@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -34,8 +35,14 @@ func newPlatform() (*platform, error) {
 }
 
 // newEvent makes an eventfd that the Go runtime's poller watches: a goroutine
-// that reads it parks, and no thread waits.
+// that reads it parks, and no thread waits. Both are the runtime's own: a program that
+// closes all descriptors keeps network and disks. (Timers of its init functions may
+// have started the poller before; then it can close that one, as on Linux.)
 func newEvent(name string) (*os.File, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	trap.Kernel(trap.KernelOwn, 1, 0, 0)
+	defer trap.Kernel(trap.KernelOwn, 0, 0, 0)
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("eventfd for %s: %w", name, err)
@@ -109,7 +116,10 @@ func (e *event) Wait() error {
 
 func (e *event) Close() error {
 	trap.Kernel(trap.KernelListen, uintptr(e.flag), ^uintptr(0), 0)
-	return e.file.Close()
+	fd := e.file.Fd()
+	e.file.Close() // EBADF: the program's side cannot close it
+	trap.Kernel(trap.KernelFreeFD, fd, 0, 0)
+	return nil
 }
 
 // maxPages bounds one allocation for the host, to 64 MiB.

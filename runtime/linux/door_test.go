@@ -87,6 +87,13 @@ func TestMain(m *testing.M) {
 		}
 		return f.kind[fd], f.flags[fd], true
 	}
+	NextFD = func(fd int) int {
+		f.Lock()
+		defer f.Unlock()
+		for ; fd < len(f.kind) && f.kind[fd] == KindFree; fd++ {
+		}
+		return min(fd, FDLimit)
+	}
 	SetFDFlags = func(fd int, flags uint32) { f.Lock(); f.flags[fd] = flags; f.Unlock() }
 	NotifyFD = func(fd int, ready uint32) {
 		f.Lock()

@@ -181,6 +181,9 @@ func install(d *description, cloexec bool, min int) (int, syscall.Errno) {
 	if d.stream == nil {
 		flags = NotPollable
 	}
+	if d.flags.Load()&unix.O_PATH != 0 {
+		flags |= PathOnly
+	}
 	fd, e := reserve(KindDoor, flags, cloexec, min)
 	if e == 0 {
 		publish(d, fd)
@@ -228,11 +231,12 @@ func sysCloseRange(c *call) (int, syscall.Errno) {
 	if first > last || flags&^(unix.CLOSE_RANGE_CLOEXEC|unix.CLOSE_RANGE_UNSHARE) != 0 {
 		return 0, syscall.EINVAL
 	}
-	for fd := first; fd <= last && fd < uint(FDLimit); fd++ {
+	end := min(last, uint(FDLimit)-1)
+	for fd := NextFD(int(first)); fd <= int(end); fd = NextFD(fd + 1) {
 		if flags&unix.CLOSE_RANGE_CLOEXEC == 0 {
-			closeFD(int(fd))
+			closeFD(fd)
 		} else {
-			setCloexec(int(fd), true)
+			setCloexec(fd, true)
 		}
 	}
 	return 0, 0
@@ -333,10 +337,11 @@ func sysFcntl(c *call) (int, syscall.Errno) {
 	fd, arg := int(uint32(c.arg[0])), c.arg[2]
 	switch cmd := c.int32Arg(1); cmd {
 	case syscall.F_DUPFD, syscall.F_DUPFD_CLOEXEC:
-		if arg >= uintptr(fdLimit()) {
+		min := int(uint32(arg))
+		if min >= fdLimit() {
 			return 0, syscall.EINVAL
 		}
-		return dupFD(c.arg[0], cmd == syscall.F_DUPFD_CLOEXEC, int(arg))
+		return dupFD(c.arg[0], cmd == syscall.F_DUPFD_CLOEXEC, min)
 	case syscall.F_GETFD:
 		_, flags, ok := FDKind(fd)
 		if !ok {

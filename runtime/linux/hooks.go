@@ -21,6 +21,9 @@ const (
 // writing them never has to wait, so that epoll_ctl refuses them with EPERM. Package os relies on that.
 const NotPollable = 1 << 31
 
+// PathOnly is the flag of descriptors that were opened with O_PATH: epoll takes them for none (EBADF).
+const PathOnly = 1 << 30
+
 // Hooks into the trap side. boot sets them before the program runs; until then nothing is on a stack,
 // no memory is valid and no descriptor can be had.
 var (
@@ -55,6 +58,9 @@ var (
 
 	// FreeFD makes fd free again, whatever its kind.
 	FreeFD = func(fd int) {}
+
+	// NextFD is the lowest descriptor from fd on that is open, or FDLimit.
+	NextFD = func(fd int) int { return FDLimit }
 
 	// FDKind tells kind and flags of fd; ok is false for a free or impossible descriptor.
 	FDKind = func(fd int) (kind uint8, flags uint32, ok bool) { return KindFree, 0, false }

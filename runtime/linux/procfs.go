@@ -196,7 +196,7 @@ func procFDNamed(name string) *inode {
 // procFD is the link for a descriptor; nil when it is not open.
 func procFD(fd int) *inode {
 	kind, _, ok := FDKind(fd)
-	if !ok {
+	if !ok || fd >= FDLimit {
 		return nil
 	}
 	var d *description

@@ -21,7 +21,9 @@ const (
 	anonymous   = 0x20 // MAP_ANONYMOUS, in the fourth argument
 	remove      = 9    // MADV_REMOVE, the third argument
 
-	MaxFD = 8192
+	// Descriptors: below ProgramFDs the program's, behind them the runtime's own.
+	ProgramFDs = 8192
+	MaxFD      = ProgramFDs + 512
 
 	FDFree    = 0
 	FDConsole = 1

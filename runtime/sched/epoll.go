@@ -78,14 +78,15 @@ func regAt(i int32) *reg { return &regs[uint32(i-1)%maxRegs] }
 //go:nosplit
 func LevelTriggered() bool { return levelRegs != 0 }
 
-// NewEpoll makes an epoll descriptor; flags are those of epoll_create1.
+// NewEpoll makes an epoll, the lowest free descriptor from low on; flags are those of
+// epoll_create1.
 //
 //go:nosplit
-func NewEpoll(flags uint32) int {
+func NewEpoll(flags uint32, low uint64) int {
 	if flags&^cloexec != 0 {
 		return eInval
 	}
-	fd, _ := newObject(ring0.FDEpoll, flags)
+	fd, _ := newObject(ring0.FDEpoll, flags, low)
 	return fd
 }
 
@@ -99,7 +100,7 @@ func EpollCtl(ep uint64, op uint64, fd uint64, ev uintptr) int {
 		return eFault
 	}
 	kind := Kind(fd)
-	if Kind(ep) == ring0.FDFree || kind == ring0.FDFree {
+	if !usable(ep) || !usable(fd) {
 		return eBadF
 	}
 	if kind == ring0.FDConsole || Flags(fd)&NoPoll != 0 {
@@ -153,6 +154,11 @@ func EpollCtl(ep uint64, op uint64, fd uint64, ev uintptr) int {
 	tellParents()
 	return 0
 }
+
+// usable tells whether there is a descriptor, and more than a path behind it.
+//
+//go:nosplit
+func usable(fd uint64) bool { return Kind(fd) != ring0.FDFree && Flags(fd)&PathOnly == 0 }
 
 // want sets what a registration waits for.
 //
@@ -261,6 +267,10 @@ func forgetEpoll(ep int32) {
 // NoPoll is a flag of door descriptors that epoll refuses, as Linux does for
 // regular files and block devices.
 const NoPoll = 1 << 31
+
+// PathOnly is the flag of door descriptors that were opened with O_PATH: epoll knows
+// them not at all.
+const PathOnly = 1 << 30
 
 // Notify says that a door file's readiness is now ready, and that something
 // happened to it: an edge.
@@ -377,7 +387,7 @@ func cool(i int32) {
 //go:nosplit
 func EpollWait(ep uint64, buf uintptr, n int32, due int64) int {
 	ep = uint64(uint32(ep))
-	if Kind(ep) == ring0.FDFree {
+	if !usable(ep) {
 		return eBadF
 	}
 	if n <= 0 || n > maxEvents {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/hvgo/hvgo/runtime/ring0"
 	"golang.org/x/sys/unix"
 )
 
@@ -65,8 +66,8 @@ func (onLinux) wait(ep, n int) (int, []byte) {
 
 type ours struct{}
 
-func (ours) epoll(flags int) int        { return NewEpoll(uint32(flags)) }
-func (ours) event(c, f int) int         { return NewEvent(uint64(c), uint32(f)) }
+func (ours) epoll(flags int) int        { return NewEpoll(uint32(flags), 0) }
+func (ours) event(c, f int) int         { return NewEvent(uint64(c), uint32(f), 0) }
 func (ours) dup(fd int) int             { return DupFD(uint64(fd), 0, 0) }
 func (ours) close(fd int)               { FreeFD(int32(fd)) }
 func (ours) write(fd int, v uint64) int { return WriteEvent(int32(fd), uintptr(unsafe.Pointer(&v)), 8) }
@@ -337,7 +338,7 @@ func TestDescriptors(t *testing.T) {
 		w.close(2)
 		w.wait(3, 5)
 	})
-	fd := NewEvent(0, 0)
+	fd := NewEvent(0, 0, 0)
 	if fd != 3 || DupFD(0, cloexec, 0) != 4 || Flags(4) != cloexec || DupFD(uint64(fd), 0, 100) != 100 {
 		t.Errorf("descriptor %d, flags %#x", fd, Flags(4))
 	}
@@ -345,11 +346,11 @@ func TestDescriptors(t *testing.T) {
 		t.Error("duplicates have the same O_NONBLOCK, others their own")
 	}
 	FreeFD(3)
-	if fd := NewEpoll(0); fd != 3 {
+	if fd := NewEpoll(0, 0); fd != 3 {
 		t.Errorf("descriptor %d, not the lowest", fd)
 	}
 	LimitFDs(6)
-	if a, b := NewEvent(0, 0), NewEvent(0, 0); a != 5 || b != eMFile {
+	if a, b := NewEvent(0, 0, 0), NewEvent(0, 0, 0); a != 5 || b != eMFile {
 		t.Errorf("with a limit of 6: %d, %d", a, b)
 	}
 	if DupFD(0, 0, 200) != eMFile {
@@ -360,8 +361,8 @@ func TestDescriptors(t *testing.T) {
 		FreeFD(fd)
 	}
 	for want := 3; ; want++ {
-		if fd := NewEvent(0, 0); fd == eMFile {
-			if want != len(fdKind) {
+		if fd := NewEvent(0, 0, 0); fd == eMFile {
+			if want != ring0.ProgramFDs {
 				t.Errorf("%d descriptors", want)
 			}
 			break
@@ -369,15 +370,60 @@ func TestDescriptors(t *testing.T) {
 			t.Fatalf("descriptor %d, want %d", fd, want)
 		}
 	}
+	for own := ring0.ProgramFDs; own < ring0.MaxFD; own++ { // also when the program has taken all of its own
+		if fd := NewEvent(0, 0, ring0.ProgramFDs); fd != own {
+			t.Fatalf("the runtime's own descriptor %d, want %d", fd, own)
+		}
+	}
+	if fd := NewEvent(0, 0, ring0.ProgramFDs); fd != eMFile {
+		t.Errorf("a descriptor %d behind all", fd)
+	}
 	for fd := int32(3); fd < int32(len(fdKind)); fd++ {
 		FreeFD(fd)
 	}
 }
 
+// TestNextFD: what close_range goes through is what is open, and not the runtime's own.
+func TestNextFD(t *testing.T) {
+	own := NewEpoll(0, ring0.ProgramFDs)
+	a, b := NewEvent(0, 0, 0), NewEvent(0, 0, 700)
+	var open []uint64
+	for fd := NextFD(3); fd < ring0.ProgramFDs; fd = NextFD(fd + 1) {
+		open = append(open, fd)
+	}
+	if want := []uint64{uint64(a), uint64(b)}; !slices.Equal(open, want) {
+		t.Errorf("open are %d, want %d", open, want)
+	}
+	if NextFD(1<<40) != ring0.ProgramFDs || NextFD(ring0.ProgramFDs) != ring0.ProgramFDs {
+		t.Error("a descriptor behind all")
+	}
+	for _, fd := range []int{own, a, b} {
+		FreeFD(int32(fd))
+	}
+}
+
+// TestPathOnly: to epoll a descriptor that was opened with O_PATH is none.
+func TestPathOnly(t *testing.T) {
+	ep, path := NewEpoll(0, 0), AllocFD(ring0.FDDoor, NoPoll|PathOnly, 0)
+	ev := &[3]uint32{epollIn}
+	at := uintptr(unsafe.Pointer(ev))
+	buf := make([]byte, eventBytes)
+	for name, got := range map[string]int{
+		"epoll_ctl of it": EpollCtl(uint64(ep), epollAdd, uint64(path), at), "epoll_ctl on it": EpollCtl(uint64(path), epollAdd, uint64(ep), at),
+		"epoll_wait": EpollWait(uint64(path), uintptr(unsafe.Pointer(&buf[0])), 1, -1),
+	} {
+		if got != eBadF {
+			t.Errorf("%s: %d, want %d", name, got, eBadF)
+		}
+	}
+	FreeFD(int32(ep))
+	FreeFD(int32(path))
+}
+
 // A door file's readiness comes from outside.
 func TestEpollDoor(t *testing.T) {
 	fd := AllocFD(4, 0, 0)
-	level, edges, once := NewEpoll(0), NewEpoll(0), NewEpoll(0)
+	level, edges, once := NewEpoll(0, 0), NewEpoll(0, 0), NewEpoll(0, 0)
 	w := &world{k: ours{}, fds: []int{level, edges, once, fd}}
 	w.ctl(0, 1, 3, in)
 	w.ctl(1, 1, 3, in|out|edge|unix.EPOLLRDHUP)
@@ -427,7 +473,7 @@ func TestEpollDoor(t *testing.T) {
 
 func TestEpollExclusive(t *testing.T) {
 	fd := AllocFD(4, 0, 0)
-	w := &world{k: ours{}, fds: []int{NewEpoll(0), NewEpoll(0), NewEpoll(0), fd}}
+	w := &world{k: ours{}, fds: []int{NewEpoll(0, 0), NewEpoll(0, 0), NewEpoll(0, 0), fd}}
 	for i := range 3 {
 		w.ctl(i, 1, 3, in|unix.EPOLLEXCLUSIVE)
 	}

@@ -16,14 +16,15 @@ const efdSemaphore = 1
 // eventMost is the highest value of an eventfd's counter (eventfd(2)).
 const eventMost = 1<<64 - 2
 
-// NewEvent makes an eventfd; flags are those of eventfd2.
+// NewEvent makes an eventfd, the lowest free descriptor from low on; flags are those
+// of eventfd2.
 //
 //go:nosplit
-func NewEvent(count uint64, flags uint32) int {
+func NewEvent(count uint64, flags uint32, low uint64) int {
 	if flags&^(nonblock|cloexec|efdSemaphore) != 0 {
 		return eInval
 	}
-	fd, o := newObject(ring0.FDEvent, flags)
+	fd, o := newObject(ring0.FDEvent, flags, low)
 	if o != nil {
 		o.count, o.sema = count, flags&efdSemaphore != 0
 		o.ready = eventReady(o)

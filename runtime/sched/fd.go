@@ -16,7 +16,7 @@ var fdKind [ring0.MaxFD]uint8
 
 // file is what both leaves need to know of a descriptor.
 type file struct {
-	flags  uint32 // O_CLOEXEC, NoPoll; of the console O_NONBLOCK too
+	flags  uint32 // O_CLOEXEC, NoPoll, PathOnly; of the console O_NONBLOCK too
 	object int32  // of an eventfd or epoll
 	target        // of a door file
 }
@@ -57,7 +57,8 @@ var (
 	freeObject  int32  // the first that was used and is free
 	usedObjects int32  // how many were ever used
 	lowestFD    uint64 // no descriptor below it is free
-	fdLimit     uint64 = ring0.MaxFD
+	endFD       uint64 // no descriptor from it on was ever open, but for the runtime's own
+	fdLimit     uint64 = ring0.ProgramFDs
 )
 
 //go:nosplit
@@ -69,6 +70,7 @@ func objectAt(i int32) *object { return &objects[uint32(i-1)%maxObjects] }
 //go:nosplit
 func initFDs() {
 	fdKind[0], fdKind[1], fdKind[2] = ring0.FDConsole, ring0.FDConsole, ring0.FDConsole
+	endFD = 3
 }
 
 // Kind is a descriptor's kind, ring0.FDFree for one that is out of range.
@@ -81,25 +83,46 @@ func Kind(fd uint64) uint8 {
 	return fdKind[fd%ring0.MaxFD]
 }
 
+// NextFD is the lowest descriptor of the program's from fd on that is open, or
+// ring0.ProgramFDs.
+//
+//go:nosplit
+func NextFD(fd uint64) uint64 {
+	for ; fd < endFD; fd++ {
+		if fdKind[fd%ring0.MaxFD] != ring0.FDFree {
+			return fd
+		}
+	}
+	return ring0.ProgramFDs
+}
+
 // LimitFDs sets how many descriptors there can be (RLIMIT_NOFILE). Those that
 // are open stay so.
 //
 //go:nosplit
-func LimitFDs(n uint64) { fdLimit = min(n, ring0.MaxFD) }
+func LimitFDs(n uint64) { fdLimit = min(n, ring0.ProgramFDs) }
 
-// AllocFD takes the lowest free descriptor from low on, or gives -EMFILE.
+// AllocFD takes the lowest free descriptor from low on, or gives -EMFILE. From
+// ring0.ProgramFDs on it is the runtime's own, which no limit of the program's concerns.
 //
 //go:nosplit
 func AllocFD(kind uint8, flags uint32, low uint64) int {
+	limit := fdLimit
+	if low >= ring0.ProgramFDs {
+		limit = ring0.MaxFD
+	}
 	fd := max(low, lowestFD)
-	for fd < fdLimit && fdKind[fd%ring0.MaxFD] != ring0.FDFree {
+	for fd < limit && fdKind[fd%ring0.MaxFD] != ring0.FDFree {
 		fd++
 	}
 	if low <= lowestFD {
 		lowestFD = min(fd, ring0.MaxFD)
 	}
-	if fd >= fdLimit {
+	if fd >= limit {
 		return eMFile
+	}
+	if fd < ring0.ProgramFDs {
+		endFD = max(endFD, fd+1)
 	}
 	fdKind[fd%ring0.MaxFD] = kind
 	*fileAt(int32(fd)) = file{flags: flags}
@@ -137,15 +160,15 @@ func (f *file) targetOf(kind uint8) *target {
 	return &f.target
 }
 
-// newObject makes an object with a descriptor, or gives a negative errno.
+// newObject makes an object with a descriptor from low on, or gives a negative errno.
 //
 //go:nosplit
-func newObject(kind uint8, flags uint32) (fd int, o *object) {
+func newObject(kind uint8, flags uint32, low uint64) (fd int, o *object) {
 	i := freeObject
 	if i == 0 && usedObjects == maxObjects {
 		return eMFile, nil
 	}
-	if fd = AllocFD(kind, flags&cloexec, 0); fd < 0 {
+	if fd = AllocFD(kind, flags&cloexec, low); fd < 0 {
 		return fd, nil
 	}
 	if i != 0 {
@@ -196,7 +219,7 @@ func DupFD(fd uint64, flags uint32, low uint64) int {
 	return dup
 }
 
-// Flags and SetFlags are a descriptor's O_CLOEXEC and NoPoll.
+// Flags and SetFlags are a descriptor's O_CLOEXEC, NoPoll and PathOnly.
 //
 //go:nosplit
 func Flags(fd uint64) uint32 { return fileAt(int32(fd)).flags }

@@ -60,6 +60,7 @@ type Thread struct {
 
 	Signals  Signals
 	Task     Task
+	Own      bool    // eventfds and epolls that it makes are the runtime's own
 	ClearTID uintptr // futex to clear and wake at exit (CLONE_CHILD_CLEARTID)
 	since    int64   // when it was last given the processor, or charged
 	used     int64   // CPU time until since, in ns

@@ -91,6 +91,7 @@ func plugHooks() {
 	linux.LimitFDs = func(n int) { Kernel(KernelLimitFDs, uintptr(n), 0, 0) }
 	linux.LevelTriggered = sched.LevelTriggered
 	linux.FreeFD = func(fd int) { Kernel(KernelFreeFD, uintptr(fd), 0, 0) }
+	linux.NextFD = func(fd int) int { return int(sched.NextFD(uint64(fd))) }
 	linux.FDKind = func(fd int) (kind uint8, flags uint32, ok bool) {
 		if kind = sched.Kind(uint64(fd)); kind == ring0.FDFree {
 			return kind, 0, false

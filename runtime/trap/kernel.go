@@ -47,6 +47,8 @@ const (
 	KernelLateEvent                 // eventfd that late writes are announced on
 	KernelLate                      // a page: the first late write; gives fd<<32|n, -EAGAIN when there is none
 
+	KernelOwn // 1 or 0: eventfds and epolls that this thread makes are the runtime's own; the program cannot close them
+
 	KernelInterrupts = 0x10fe // eventfd that is told of Ctrl-C on the console: who reads it sends SIGINT
 	KernelProvoke    = 0x10ff // what: fails, for tests; only with the build tag hvgo_probe
 )
@@ -116,6 +118,8 @@ func kernelCall(f *ring0.Frame) int {
 		lateWrites.event = int32(a) + 1
 	case KernelLate:
 		return takeLate(a)
+	case KernelOwn:
+		sched.Current().Own = a != 0
 	default:
 		return eNoSys
 	}

@@ -196,16 +196,16 @@ func serveDescriptor(f *ring0.Frame, fd uint64, b, c uintptr) int {
 		if int32(fd) <= 0 {
 			return eInval
 		}
-		return sched.NewEpoll(0)
+		return sched.NewEpoll(0, lowestFD())
 	case unix.SYS_EPOLL_CREATE1:
-		return sched.NewEpoll(uint32(fd))
+		return sched.NewEpoll(uint32(fd), lowestFD())
 	case unix.SYS_EVENTFD:
-		return sched.NewEvent(fd&0xffffffff, 0)
+		return sched.NewEvent(fd&0xffffffff, 0, lowestFD())
 	case unix.SYS_EVENTFD2:
-		return sched.NewEvent(fd&0xffffffff, uint32(b))
+		return sched.NewEvent(fd&0xffffffff, uint32(b), lowestFD())
 	}
-	if sched.Kind(fd) == ring0.FDFree {
-		return eBadF
+	if sched.Kind(fd) == ring0.FDFree || fd >= ring0.ProgramFDs && (f.RAX != unix.SYS_FCNTL || b != unix.F_GETFL) {
+		return eBadF // of the runtime's own package os asks for the flags
 	}
 	switch f.RAX {
 	case unix.SYS_CLOSE:
@@ -219,6 +219,16 @@ func serveDescriptor(f *ring0.Frame, fd uint64, b, c uintptr) int {
 		return sched.DupFD(fd, 0, 0)
 	}
 	return eInval
+}
+
+// lowestFD is where the running thread's descriptors begin: KernelOwn changes that.
+//
+//go:nosplit
+func lowestFD() uint64 {
+	if sched.Current().Own {
+		return ring0.ProgramFDs
+	}
+	return 0
 }
 
 //go:nosplit
@@ -236,10 +246,13 @@ func fcntl(fd uint64, cmd, arg uintptr) int {
 		}
 		return unix.O_RDWR
 	case unix.F_SETFL:
+		if arg&unix.O_DIRECT != 0 {
+			return eInval
+		}
 		sched.SetNonblock(fd, arg&unix.O_NONBLOCK != 0)
 		return 0
 	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC:
-		if arg >= ring0.MaxFD {
+		if arg = uintptr(uint32(arg)); arg >= ring0.ProgramFDs {
 			return eInval
 		}
 		flags = 0
@@ -258,8 +271,14 @@ func vector(f *ring0.Frame, fd uint64, parts, n uintptr) int {
 	if n = uintptr(uint32(n)); n > 1024 {
 		return eInval
 	}
-	if errno := checkVector(parts, n); errno != 0 {
+	total, errno := checkVector(parts, n)
+	switch {
+	case errno != 0:
 		return errno
+	case sched.Kind(fd) == ring0.FDEpoll:
+		return eInval
+	case total == 0:
+		return 0 // whatever can be read is not asked for nothing
 	}
 	done := 0
 	for ; n > 0; n, parts = n-1, parts+16 {
@@ -286,27 +305,28 @@ func vector(f *ring0.Frame, fd uint64, parts, n uintptr) int {
 	return done
 }
 
-// checkVector refuses an array with a part that no program can have.
+// checkVector refuses an array with a part that no program can have. The total is that
+// of those before it.
 //
 //go:nosplit
-func checkVector(parts, n uintptr) int {
-	if !userRange(parts, 16*n) {
-		return eFault
+func checkVector(parts, n uintptr) (total uint64, errno int) {
+	if n > 0 && !userRange(parts, 16*n) {
+		return 0, eFault
 	}
-	errno := 0
 	for end := parts + 16*n; parts < end; parts += 16 {
 		var part [2]uint64
 		if !ring0.CopyUser(uintptr(unsafe.Pointer(&part)), parts, 16) {
-			return eFault
+			return 0, eFault
 		}
 		if int64(part[1]) < 0 {
-			return eInval
+			return 0, eInval
 		}
 		if !userRange(uintptr(part[0]), uintptr(part[1])) {
 			errno = eFault
 		}
+		total += min(part[1], 1<<32) // 1024 of them do not overflow
 	}
-	return errno
+	return total, errno
 }
 
 //go:nosplit
@@ -391,6 +411,9 @@ func result(value, errno uintptr) int {
 func mmap(f *ring0.Frame) int {
 	if f.R10&unix.MAP_ANONYMOUS == 0 {
 		return eNoDev // a file, and not on a goroutine: the Go runtime maps none
+	}
+	if f.R9%mem.PageSize != 0 { // looked at although it has no meaning here
+		return eInval
 	}
 	at, errno := mem.Mmap(uintptr(f.RDI), uintptr(f.RSI), int32(f.RDX), int32(f.R10))
 	if errno == mem.ENOMEM {

@@ -197,6 +197,24 @@ func TestNetwork(t *testing.T) {
 	v.waitFor("dns tested.hvgo.internal: " + v.net.Guest().String())
 }
 
+// TestClosedDescriptors: network, disks, sockets and timers work in a program that has
+// closed all descriptors. At the end the runtime closes its own.
+func TestClosedDescriptors(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go serveEcho(l)
+	commands := []string{
+		"close-all",
+		fmt.Sprintf("dial gateway.hvgo.internal:%d", l.Addr().(*net.TCPAddr).Port),
+		"fill /dev/sdc 1048576", "unix", "channels", "close-all",
+	}
+	v := bootProbe(t, options{disks: []guest.Block{&memoryDisk{b: make([]byte, mib)}}}, commands...)
+	v.passes(commands...)
+}
+
 func serveEcho(l net.Listener) {
 	for {
 		c, err := l.Accept()

@@ -10,11 +10,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // files does with /tmp what programs do with folders of their own.
@@ -202,6 +205,46 @@ func devices([]string) (string, error) {
 }
 
 // pipes passes data through pipes, with readers that wait, give up, and leave.
+// closeAll closes all descriptors but the standard ones, as programs do before they
+// start another: by one call, one by one, and by putting others in their place. What the
+// runtime itself works with is none of them.
+func closeAll([]string) (string, error) {
+	if err := unix.CloseRange(3, math.MaxUint32, 0); err != nil {
+		return "", err
+	}
+	const most = 20000 // more than there can be
+	for fd := 3; fd < most; fd++ {
+		if err := unix.Close(fd); err != unix.EBADF {
+			return "", fmt.Errorf("close of %d behind close_range: %v", fd, err)
+		}
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return "", err
+	}
+	for fd := int(limit.Max); fd < most; fd++ {
+		if err := unix.Dup2(0, fd); err != unix.EBADF {
+			return "", fmt.Errorf("dup2 to %d: %v", fd, err)
+		}
+		if dup, err := unix.Dup(fd); err != unix.EBADF {
+			return "", fmt.Errorf("dup of %d: %d, %v", fd, dup, err)
+		}
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != unix.EBADF {
+			return "", fmt.Errorf("F_SETFL of %d: %v", fd, err)
+		}
+	}
+	f, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	open, err := f.Readdirnames(-1)
+	if len(open) != 4 || f.Fd() != 3 {
+		err = errors.Join(err, fmt.Errorf("open are %q, the newest is %d", open, f.Fd()))
+	}
+	return fmt.Sprintf("open are %q", open), err
+}
+
 func pipes([]string) (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {

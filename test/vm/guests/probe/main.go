@@ -39,7 +39,7 @@ var commands = map[string]func(args []string) (string, error){
 	// profile.go, itimer_unsafe.go
 	"profile": profile, "profile-stress": profileStress, "intervals": intervals,
 	// files.go
-	"files": files, "proc": procFiles, "devices": devices, "pipes": pipes,
+	"files": files, "proc": procFiles, "devices": devices, "pipes": pipes, "close-all": closeAll,
 	// disk.go
 	"fill": fillDisk, "sum": sumDisk, "disk-errors": diskErrors,
 	// net.go
