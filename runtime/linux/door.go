@@ -68,8 +68,10 @@ func (c *call) dispatch() (int, syscall.Errno) {
 		return sysLseek(c)
 	case unix.SYS_IOCTL:
 		return sysIoctl(c)
-	case unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_SYNC_FILE_RANGE, unix.SYS_SYNCFS:
+	case unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_SYNCFS:
 		return sysFsync(c)
+	case unix.SYS_SYNC_FILE_RANGE:
+		return sysSyncFileRange(c)
 	case unix.SYS_SYNC:
 		return sysSync()
 	case unix.SYS_FTRUNCATE:
@@ -252,7 +254,7 @@ func (c *call) dispatchProcess() (int, syscall.Errno) {
 	case unix.SYS_GETRUSAGE:
 		return sysGetrusage(c)
 	case unix.SYS_GETRLIMIT, unix.SYS_SETRLIMIT:
-		if c.arg[0] < rlimits && c.ptr(1).isNil() { // which prlimit takes for "not this"
+		if uint32(c.arg[0]) < rlimits && c.ptr(1).isNil() { // which prlimit takes for "not this"
 			return 0, syscall.EFAULT
 		}
 		if c.nr == unix.SYS_SETRLIMIT {

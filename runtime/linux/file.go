@@ -325,6 +325,8 @@ func sysLseek(c *call) (int, syscall.Errno) {
 		return 0, syscall.EBADF
 	case whence < 0 || whence > unix.SEEK_HOLE:
 		return 0, syscall.EINVAL
+	case d == trapFiles[KindEventFD] || d == trapFiles[KindEpoll]:
+		return 0, 0 // as Linux has it, to no effect
 	case !d.seekable():
 		return 0, syscall.ESPIPE
 	case d.node.mode&syscall.S_IFMT == syscall.S_IFCHR:
@@ -388,14 +390,32 @@ func sysFsync(c *call) (int, syscall.Errno) {
 		return 0, syscall.EBADF
 	case c.nr == unix.SYS_SYNCFS:
 		return sysSync()
-	case !d.seekable() && c.nr == unix.SYS_SYNC_FILE_RANGE:
-		return 0, syscall.ESPIPE
 	case !d.seekable() || d.node.mode&syscall.S_IFMT == syscall.S_IFCHR:
 		return 0, syscall.EINVAL
 	case d.file == nil:
 		return 0, 0 // a directory
 	}
 	return 0, errnoOf(d.file.Sync())
+}
+
+// sysSyncFileRange syncs the whole file.
+func sysSyncFileRange(c *call) (int, syscall.Errno) {
+	d, e := lookup(c.arg[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer d.put()
+	const all = unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	off, n := int64(c.arg[1]), int64(c.arg[2])
+	switch {
+	case d.flags.Load()&unix.O_PATH != 0:
+		return 0, syscall.EBADF
+	case uint32(c.arg[3])&^all != 0 || off < 0 || n < 0 || off+n < 0:
+		return 0, syscall.EINVAL
+	case !d.seekable() || d.node.mode&syscall.S_IFMT == syscall.S_IFCHR:
+		return 0, syscall.ESPIPE
+	}
+	return sysFsync(c)
 }
 
 func sysFtruncate(c *call) (int, syscall.Errno) {
@@ -440,6 +460,8 @@ func sysFallocate(c *call) (int, syscall.Errno) {
 	case c.arg[1]&unix.FALLOC_FL_PUNCH_HOLE != 0:
 		f.punch(off, min(off+n, tmpMaxSize))
 		return 0, 0
+	case off+n > tmpMaxSize:
+		return 0, syscall.EFBIG
 	case c.arg[1]&unix.FALLOC_FL_KEEP_SIZE != 0:
 		return 0, 0
 	case off+n <= f.Size():
@@ -485,6 +507,9 @@ func sysSendfile(c *call) (int, syscall.Errno) {
 	if in.file == nil || out.stream == nil && out.file == nil || out.file != nil && out.flags.Load()&syscall.O_APPEND != 0 {
 		return 0, syscall.EINVAL
 	}
+	if _, ok := in.file.(nullFile); ok && c.arg[3] != 0 {
+		return 0, syscall.EINVAL // nothing can ever be sent from there
+	}
 	at := c.ptr(2)
 	if at.isNil() {
 		in.posMu.Lock()
@@ -501,7 +526,9 @@ func sysSendfile(c *call) (int, syscall.Errno) {
 		return 0, syscall.EINVAL
 	}
 	n, e := copyFile(out, in, int64(off), c.count(3))
-	at.storeU64(off + uint64(n))
+	if at.storeU64(off+uint64(n)) != 0 {
+		return 0, syscall.EFAULT // what was sent is sent
+	}
 	return n, e
 }
 

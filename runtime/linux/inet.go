@@ -72,7 +72,7 @@ func (s *inet) accept() (endpoint, address, error) {
 
 // destination: a stream has only one, whatever is given.
 func (s *inet) destination(a sockaddr) (address, syscall.Errno) {
-	if s.typ == syscall.SOCK_STREAM || a.length == 0 {
+	if s.typ == syscall.SOCK_STREAM {
 		return address{}, 0
 	}
 	to, e := a.addrPort(s.domain, s.typ, forSend)

@@ -399,17 +399,18 @@ func sysRecvmmsg(c *call) (int, syscall.Errno) {
 	if c.arg[3]&msgCompat != 0 {
 		return 0, syscall.EINVAL
 	}
-	if at := c.ptr(4); !at.isNil() {
-		if !at.valid(16, false) {
-			return 0, syscall.EFAULT
-		}
-		return 0, syscall.EOPNOTSUPP // a timeout over all messages
+	limit := c.ptr(4)
+	if !limit.isNil() && !limit.valid(16, false) {
+		return 0, syscall.EFAULT
 	}
 	d, s, e := socketFD(c.arg[0])
 	if e != 0 {
 		return 0, e
 	}
 	defer d.put()
+	if !limit.isNil() {
+		return 0, syscall.EOPNOTSUPP // a timeout over all messages
+	}
 	flags := c.int32Arg(3)
 	return eachMessage(c, func(at ref, i int) (int, syscall.Errno) {
 		f := flags &^ unix.MSG_WAITFORONE
@@ -426,7 +427,7 @@ func eachMessage(c *call, do func(at ref, i int) (int, syscall.Errno)) (int, sys
 	count := int(min(uint32(c.arg[2]), maxIOV))
 	for i := range count {
 		at := c.ptr(1).add(uintptr(i) * mmsghdrSize)
-		if !at.valid(mmsghdrSize, true) {
+		if !at.valid(msghdrSize+4, true) { // padding is behind that
 			return i, faultUnless(i > 0)
 		}
 		n, e := do(at, i)

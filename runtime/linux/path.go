@@ -373,6 +373,9 @@ func sysReadlink(dirfd int, at, buf ref, size int) (int, syscall.Errno) {
 	case e != 0:
 		return 0, e
 	case !n.isLink():
+		if path, _ := at.pathString(); path == "" {
+			return 0, syscall.ENOENT
+		}
 		return 0, syscall.EINVAL
 	}
 	target := n.link()

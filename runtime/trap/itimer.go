@@ -32,9 +32,8 @@ const (
 type sigevent struct {
 	value                 uint64
 	signo, notify, tid, _ int32
+	_                     [40]byte
 }
-
-const sigeventBytes = 64
 
 const sigAlrm, sigVTAlrm, sigProf = 14, 26, 27
 
@@ -124,7 +123,7 @@ func start(tm *sched.Timer, value, interval int64) {
 //go:nosplit
 func timerCreate(clock int32, event, id uintptr) int {
 	e := sigevent{signo: sigAlrm}
-	if event != 0 && (!userRange(event, sigeventBytes) || !ring0.CopyUser(uintptr(unsafe.Pointer(&e)), event, unsafe.Sizeof(e))) {
+	if event != 0 && (!userRange(event, unsafe.Sizeof(e)) || !ring0.CopyUser(uintptr(unsafe.Pointer(&e)), event, unsafe.Sizeof(e))) {
 		return eFault
 	}
 	kind := uint8(sched.RefTime)

@@ -35,7 +35,7 @@ type call struct {
 	args   []arg
 	pairs  [][2]int
 	result result
-	files  bool // it may change files
+	files  bool // it may change files when it succeeds, or fails with EFAULT on the way
 	memory bool // it may change mappings
 	undo   func(s *state)
 }
@@ -45,6 +45,8 @@ type state struct {
 	dir   string
 	open  []int // descriptors, in the order in which they were made
 	timer uintptr
+
+	files, memory bool // they are as prepareFiles and build make them
 }
 
 // poller keeps descriptors open, which the garbage collector would close.
@@ -138,8 +140,8 @@ func Run(w io.Writer, dir string) error {
 	}
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "\nhostile: begin %d\n", os.Getpid())
+	s := &state{dir: dir}
 	for i := range calls {
-		s := &state{dir: dir}
 		if err := s.prepareFiles(); err != nil {
 			return err
 		}
@@ -152,36 +154,50 @@ func Run(w io.Writer, dir string) error {
 	return out.Flush()
 }
 
-// perLine is how many answers a line has.
+// perLine is how many different answers a line has.
 const perLine = 40
 
-// all makes one call, calls[n], in all ways.
+// all makes one call, calls[n], in all ways. Equal answers in a row are one, with their
+// number behind a *: a guest's console is slow.
 func (s *state) all(w io.Writer, n int) {
 	c := &calls[n]
+	var answers []string
 	for i, ch := range c.choices() {
-		if i%perLine == 0 {
-			if i > 0 {
-				fmt.Fprintln(w)
-			}
-			fmt.Fprintf(w, "hostile: %s:", c.name)
-		}
 		answer := leftOut
 		if made(n, i) {
 			answer = s.one(c, ch)
 		}
-		fmt.Fprintf(w, " %s", answer)
+		answers = append(answers, answer)
+	}
+	for written := 0; len(answers) > 0; written++ {
+		if written%perLine == 0 {
+			if written > 0 {
+				fmt.Fprintln(w)
+			}
+			fmt.Fprintf(w, "hostile: %s:", c.name)
+		}
+		equal := 1
+		for equal < len(answers) && answers[equal] == answers[0] {
+			equal++
+		}
+		fmt.Fprintf(w, " %s", answers[0])
+		if equal > 1 {
+			fmt.Fprintf(w, "*%d", equal)
+		}
+		answers = answers[equal:]
 	}
 	fmt.Fprintln(w)
 }
 
 // one makes a call, and undoes what it did.
 func (s *state) one(c *call, ch choice) string {
-	if c.memory {
+	if !s.memory {
 		if err := build(); err != nil {
 			return "broken"
 		}
+		s.memory = true
 	}
-	if c.files {
+	if !s.files {
 		if err := s.prepareFiles(); err != nil {
 			return "broken"
 		}
@@ -196,6 +212,7 @@ func (s *state) one(c *call, ch choice) string {
 		a[i] = v
 	}
 	r, e := makeCall(c.nr, a)
+	s.changed(c, e)
 	if e != 0 {
 		if name := unix.ErrnoName(e); name != "" {
 			return name
@@ -203,6 +220,16 @@ func (s *state) one(c *call, ch choice) string {
 		return "errno=" + strconv.Itoa(int(e))
 	}
 	return s.success(c, a, r)
+}
+
+// changed notes what has to be made anew. To do so always would take most of the time.
+func (s *state) changed(c *call, e unix.Errno) {
+	if c.files && (e == 0 || e == unix.EFAULT) {
+		s.files = false
+	}
+	if c.memory && e != unix.EINVAL && e != unix.EBADF { // others may come when a part is done
+		s.memory = false
+	}
 }
 
 func (s *state) success(c *call, a [6]uintptr, r uintptr) string {
@@ -257,35 +284,6 @@ func quiet() error {
 		return e
 	}
 	return nil
-}
-
-// prepareFiles makes the files that paths lead to: f, d, l (a link to f), loop.
-func (s *state) prepareFiles() error {
-	if err := os.Chdir(s.dir); err != nil {
-		return err
-	}
-	left, err := os.ReadDir(".")
-	if err != nil {
-		return err
-	}
-	for _, f := range left {
-		if f.IsDir() { // of a link it would be what that leads to
-			os.Chmod(f.Name(), 0o700)
-		}
-		if err := os.RemoveAll(f.Name()); err != nil {
-			return err
-		}
-	}
-	if err := os.WriteFile("f", sixteen, 0o644); err != nil {
-		return err
-	}
-	if err := os.Mkdir("d", 0o755); err != nil {
-		return err
-	}
-	if err := os.Symlink("f", "l"); err != nil {
-		return err
-	}
-	return os.Symlink("loop", "loop")
 }
 
 // makeCall is the system call, with the thread's signals masked.
