@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -92,8 +93,9 @@ func (p *platform) NextMessage(buf *[240]byte) (int, error) {
 
 // event is one event flag's eventfd.
 type event struct {
-	file *os.File
-	flag uint16
+	file    *os.File
+	flag    uint16
+	reading sync.RWMutex // held by those who read
 }
 
 func (p *platform) Listen(flag uint16) (vmbus.Event, error) {
@@ -105,10 +107,12 @@ func (p *platform) Listen(flag uint16) (vmbus.Event, error) {
 		return nil, err
 	}
 	trap.Kernel(trap.KernelListen, uintptr(flag), f.Fd(), 0)
-	return &event{f, flag}, nil
+	return &event{file: f, flag: flag}, nil
 }
 
 func (e *event) Wait() error {
+	e.reading.RLock()
+	defer e.reading.RUnlock()
 	var count [8]byte
 	_, err := e.file.Read(count[:])
 	return err
@@ -118,6 +122,9 @@ func (e *event) Close() error {
 	trap.Kernel(trap.KernelListen, uintptr(e.flag), ^uintptr(0), 0)
 	fd := e.file.Fd()
 	e.file.Close() // EBADF: the program's side cannot close it
+	// The last reader takes it out of the poller: only then it may be another's.
+	e.reading.Lock()
+	defer e.reading.Unlock()
 	trap.Kernel(trap.KernelFreeFD, fd, 0, 0)
 	return nil
 }
