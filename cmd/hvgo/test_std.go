@@ -76,13 +76,19 @@ func (p *testPlan) argsWithout(pattern string) []string {
 	if both == "" {
 		return p.args
 	}
-	return slices.Insert(slices.Clone(p.args), 1, "-test.skip="+both)
+	args := []string{"-test.skip=" + both}
+	if pattern != "" && !slices.ContainsFunc(p.args, isRun) {
+		args = append(args, "-test.run=.") // so that TestMain (of os/exec) knows that this is not all
+	}
+	return slices.Insert(slices.Clone(p.args), 1, args...)
 }
+
+func isRun(arg string) bool { return strings.HasPrefix(arg, "-test.run=") }
 
 // selected are the tests that -run asks for, as far as a test's own name decides.
 // A pattern that is no regular expression is the test program's to complain of.
 func (t *testRun) selected(names []string) []string {
-	i := slices.IndexFunc(t.args, func(a string) bool { return strings.HasPrefix(a, "-test.run=") })
+	i := slices.IndexFunc(t.args, isRun)
 	if i < 0 {
 		return names
 	}

@@ -101,7 +101,7 @@ func TestSkips(t *testing.T) {
 	if got, want := b.String(), "=== RUN   TestA\n    skip.txt:7: why\n--- SKIP: TestA (0.00s)\n"; got != want {
 		t.Errorf("said %q, want %q", got, want)
 	}
-	for line, want := range map[string]string{"": "-test.paniconexit0 -test.skip=^X$", "-skip Y": "-test.paniconexit0 -test.skip=Y|^X$"} {
+	for line, want := range map[string]string{"": "-test.paniconexit0 -test.skip=^X$ -test.run=.", "-skip Y -run Z": "-test.paniconexit0 -test.skip=Y|^X$ -test.run=Z"} {
 		p, err := parseTest(append(strings.Fields(line), "-args", "-test.skip=mine"))
 		if err != nil {
 			t.Fatal(err)
