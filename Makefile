@@ -14,7 +14,7 @@ STD_SHORT = sync sync/atomic context time io/fs os os/signal syscall internal/po
 CPUS = 1
 SOAK = -duration 30m
 
-.PHONY: run qemu test build image packages vet lint gofmt unit vm-test machines stdtest std-short witness fuzz bench-sys soak help clean
+.PHONY: run qemu test build image packages vet lint gofmt unit vm-test machines stdtest std-short witness fuzz bench bench-quick bench-check bench-sys soak help clean
 
 ## run: build examples/hello into a VHDX, boot it here, forward 127.0.0.1:8080
 run: packages image $(DATA)
@@ -79,6 +79,18 @@ witness: packages build
 ## fuzz: each fuzz target for ten seconds
 fuzz:
 	scripts/fuzz 10s
+
+## bench: hvgo beside a Linux guest with the same program: bench/out/report.md, plots, raw figures
+bench: packages build
+	go run ./bench/run -cpus $(CPUS) -bisect
+
+## bench-quick: one round of it, without the search for the smallest VM
+bench-quick: packages build
+	go run ./bench/run -cpus $(CPUS) -rounds 1 -requests 300
+
+## bench-check: exits and hypercalls against bench/budget.json
+bench-check: packages build
+	go run ./bench/run -check -rounds 1 -requests 300
 
 ## bench-sys: system calls, faults, wake-ups: hvgo beside Linux as a guest of the same host, and as a process
 bench-sys: packages build

@@ -41,12 +41,17 @@ type built struct {
 	Sizes  map[string]int64 `json:"sizes"`  // bytes, by side
 	// Extra is what building takes beyond go build, both with warm caches, by side.
 	Extra map[string]time.Duration `json:"extra"`
+	// Failed is why a side could not be made.
+	Failed map[string]string `json:"failed,omitempty"`
 }
 
 // turns are the figures of building.
 func (b *built) turns() (list []turn) {
 	const probe = "build"
 	for _, side := range sides {
+		if b.Failed[side] != "" {
+			continue
+		}
 		t := turn{Side: side}
 		t.add(probe, figure{"image", float64(b.Sizes[side]) / (1 << 20), mebibytes},
 			figure{"build, beyond go build", b.Extra[side].Seconds(), seconds})
@@ -56,45 +61,64 @@ func (b *built) turns() (list []turn) {
 }
 
 // build makes the program for both sides. Linux's is the same one that hvgo build
-// would link: without its symbols for debuggers.
+// would link: without its symbols for debuggers. A side that cannot be made fails in
+// each round, and the other goes on.
 func (o *options) build(ctx context.Context) error {
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return err
 	}
-	goBuild := []string{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", o.file(programFile), source}
-	hvgoBuild := []string{o.hvgo, "build", "-o", o.file(imageFile), source}
-	var took [2]time.Duration
-	for range 2 { // the second time counts: caches are warm
-		for i, args := range [][]string{goBuild, hvgoBuild} {
-			begin := time.Now()
-			if err := command(ctx, args).Run(); err != nil {
-				return fmt.Errorf("%s build %s: %w", filepath.Base(args[0]), source, err)
-			}
-			took[i] = time.Since(begin)
+	b := built{Sizes: map[string]int64{}, Extra: map[string]time.Duration{}, Failed: map[string]string{}}
+	note := func(side string, err error) {
+		if err != nil {
+			say("%s: failed: %v", side, err)
+			b.Failed[side] = err.Error()
 		}
 	}
-	begin := time.Now()
-	k, err := debian.Get(ctx, series, func(s string) { say("%s", s) })
+	goBuild := []string{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", o.file(programFile), source}
+	plain, err := takeTime(ctx, goBuild)
 	if err != nil {
-		return fmt.Errorf("kernel %s of Debian: %w", series, err)
+		return err // neither side can be made
 	}
-	if err := o.writeLinux(k); err != nil {
-		return err
-	}
-	b := built{
-		Kernel: k.Package, Sizes: map[string]int64{},
-		Extra: map[string]time.Duration{hvgoSide: took[1] - took[0], linuxSide: time.Since(begin)},
-	}
+	extra, err := takeTime(ctx, []string{o.hvgo, "build", "-o", o.file(imageFile), source})
+	note(hvgoSide, err)
+	b.Extra[hvgoSide] = extra - plain
+	begin := time.Now()
+	b.Kernel, err = o.buildLinux(ctx)
+	note(linuxSide, err)
+	b.Extra[linuxSide] = time.Since(begin)
 	for side, names := range map[string][]string{hvgoSide: {imageFile}, linuxSide: {kernelFile, initrdFile}} {
 		for _, name := range names {
-			fi, err := os.Stat(o.file(name))
-			if err != nil {
+			if fi, err := os.Stat(o.file(name)); b.Failed[side] == "" && err != nil {
 				return err
+			} else if err == nil {
+				b.Sizes[side] += fi.Size()
 			}
-			b.Sizes[side] += fi.Size()
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return writeJSON(o.file(builtFile), b)
+}
+
+// takeTime runs a build twice: the second time counts, with warm caches.
+func takeTime(ctx context.Context, args []string) (took time.Duration, err error) {
+	for range 2 {
+		begin := time.Now()
+		if err := command(ctx, args).Run(); err != nil {
+			return 0, fmt.Errorf("%s build %s: %w", filepath.Base(args[0]), source, err)
+		}
+		took = time.Since(begin)
+	}
+	return took, nil
+}
+
+func (o *options) buildLinux(ctx context.Context) (kernel string, err error) {
+	k, err := debian.Get(ctx, series, func(s string) { say("%s", s) })
+	if err != nil {
+		return "", fmt.Errorf("kernel %s of Debian: %w", series, err)
+	}
+	return k.Package, o.writeLinux(k)
 }
 
 // command is a program whose streams are ours.

@@ -87,7 +87,12 @@ func (o *options) measure(ctx context.Context) error {
 			if !both.MatchString(side) {
 				continue
 			}
-			t := o.turn(ctx, round+1, side, list)
+			t := turn{Round: round + 1, Side: side, Detail: map[string]map[string]float64{}}
+			if why := r.Built.Failed[side]; why != "" {
+				t.fail(wholeTurn, errors.New(why))
+			} else {
+				t.take(ctx, o, list)
+			}
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -96,23 +101,22 @@ func (o *options) measure(ctx context.Context) error {
 		}
 	}
 	if o.bisect {
-		r.Turns = append(r.Turns, o.smallest(ctx)...)
+		r.Turns = append(r.Turns, o.smallest(ctx, r.Built.Failed)...)
 	}
 	return o.finish(&r)
 }
 
-// turn starts a side and measures all.
-func (o *options) turn(ctx context.Context, round int, side string, list []probe) (t turn) {
-	t = turn{Round: round, Side: side, Detail: map[string]map[string]float64{}}
+// take starts the side and measures all.
+func (t *turn) take(ctx context.Context, o *options, list []probe) {
 	begin := time.Now()
 	defer func() { t.Seconds = time.Since(begin).Seconds() }()
 	if len(list) == 0 {
-		return t
+		return
 	}
-	v, err := o.boot(ctx, side, o.memory)
+	v, err := o.boot(ctx, t.Side, o.memory)
 	if err != nil {
 		t.fail(wholeTurn, err)
-		return t
+		return
 	}
 	for _, p := range list {
 		if ctx.Err() != nil {
@@ -125,7 +129,6 @@ func (o *options) turn(ctx context.Context, round int, side string, list []probe
 	if err := v.close(); err != nil {
 		t.fail(wholeTurn, err)
 	}
-	return t
 }
 
 func (t *turn) measure(ctx context.Context, o *options, v *vm, p probe) error {

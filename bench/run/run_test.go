@@ -247,7 +247,6 @@ func TestWrongFlags(t *testing.T) {
 		"requests": func(o *options) { o.requests = 0 },
 		"disk":     func(o *options) { o.diskMiB = 0 },
 		"budget":   func(o *options) { o.check, o.budget = true, filepath.Join(o.dir, "none") },
-		"hvgo":     func(o *options) { o.hvgo = "/no/such/hvgo" },
 		"rows":     func(o *options) { o.inside, o.rows = true, "(" },
 		"sides":    func(o *options) { o.inside, o.sides = true, "(" },
 		"built":    func(o *options) { o.inside = true },
@@ -259,5 +258,21 @@ func TestWrongFlags(t *testing.T) {
 		} else {
 			t.Log(name+":", err)
 		}
+	}
+}
+
+// A side that could not be made fails in each round, as a row that says why; the run goes on.
+func TestSideMissing(t *testing.T) {
+	o := options{dir: t.TempDir(), rounds: 2, cpus: 1, memory: 512, requests: 100, enough: 1, diskMiB: 64, inside: true}
+	b := built{Failed: map[string]string{hvgoSide: "no image", linuxSide: "no such package"}}
+	if err := writeJSON(o.file(builtFile), b); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.run(t.Context()); err == nil || !strings.Contains(err.Error(), "4 measurements failed") {
+		t.Errorf("%v", err)
+	}
+	text, err := os.ReadFile(o.file("report.md"))
+	if want := "| the guest | failed: no image | failed: no such package |"; err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("the report lacks %q: %v\n%s", want, err, text)
 	}
 }

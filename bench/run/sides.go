@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hvgo/hvgo/bench"
 	"github.com/hvgo/hvgo/host/guest"
 	"github.com/hvgo/hvgo/host/machine"
@@ -61,7 +63,6 @@ type vm struct {
 	ended   chan struct{} // closed behind exit and err
 	exit    machine.Exit
 	err     error
-	disk    string             // the data disk, a file
 	memory  int                // MiB
 	detail  map[string]float64 // what the last probe's counts consist of, per unit
 }
@@ -131,11 +132,12 @@ func (o *options) load(v *vm, cfg *guest.Config) (err error) {
 		}
 		m.LoadOptions = tuned + " " + bench.InitEnv + "=1 " + bench.DiskEnv + "=/dev/sda"
 	}
-	f, err := os.CreateTemp("", "hvgo-bench-") // in memory where the host is emulated
+	// A disk in memory: what is measured is the way to it.
+	fd, err := unix.MemfdCreate("hvgo-bench-disk", unix.MFD_CLOEXEC)
 	if err != nil {
-		return err
+		return fmt.Errorf("memory for the data disk: %w", err)
 	}
-	v.disk = f.Name()
+	f := os.NewFile(uintptr(fd), "data disk")
 	if err := fill(f, int64(o.diskMiB)<<20); err != nil {
 		return errors.Join(err, f.Close())
 	}
@@ -315,9 +317,6 @@ func (v *vm) close() error {
 		errs = append(errs, v.g.Close())
 	}
 	errs = append(errs, v.net.Close())
-	if v.disk != "" {
-		errs = append(errs, os.Remove(v.disk))
-	}
 	return errors.Join(errs...)
 }
 

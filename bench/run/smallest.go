@@ -21,9 +21,12 @@ const (
 	smallProbe  = "smallest VM"
 )
 
-// smallest looks for the smallest VM of each side.
-func (o *options) smallest(ctx context.Context) (turns []turn) {
+// smallest looks for the smallest VM of each side that could be built.
+func (o *options) smallest(ctx context.Context, failed map[string]string) (turns []turn) {
 	for _, side := range sides {
+		if failed[side] != "" {
+			continue // each round says so
+		}
 		t := turn{Round: 1, Side: side}
 		begin := time.Now()
 		n, err := bisect(leastMemory, o.memory, memoryStep, func(mib int) error {
