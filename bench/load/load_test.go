@@ -122,25 +122,33 @@ func TestBesideWrk(t *testing.T) {
 	}))
 	defer s.Close()
 	for _, n := range []int{16, 1, 64} {
-		r, err := HTTP{Address: s.Listener.Addr().String(), Path: "/", Connections: n, Duration: time.Second}.Run(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		var ours, theirs float64
+		turns := 1
+		if long {
+			turns = 4 // the best of each: other work on the machine falls on either
 		}
-		if got := asked.Swap(0); got != int64(r.Requests) {
-			t.Errorf("%d connections: %d requests, and the server counted %d", n, r.Requests, got)
-		}
-		rate, p50, p99 := runWrk(t, wrk, n, s.URL)
-		asked.Store(0)
-		q := r.Latency.Quantile
-		t.Logf("%d connections: %.0f requests per second, p50 %v, p99 %v; wrk: %.0f, %v, %v", n, r.Rate(), q(0.5), q(0.99), rate, p50, p99)
-		if q(0.5) < delay || p50 < delay {
-			t.Errorf("%d connections: less than the server takes: %v, wrk %v", n, q(0.5), p50)
-		}
-		if long && (r.Rate() < rate/1.5 || r.Rate() > rate*1.5) {
-			t.Errorf("%d connections: %.0f requests per second, wrk %.0f", n, r.Rate(), rate)
+		for range turns {
+			r, err := HTTP{Address: s.Listener.Addr().String(), Path: "/", Connections: n, Duration: time.Second}.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := asked.Load(); got != int64(r.Requests) {
+				t.Errorf("%d connections: %d requests, and the server counted %d", n, r.Requests, got)
+			}
+			rate, p50, p99 := runWrk(t, wrk, n, s.URL)
+			asked.Store(0)
+			q := r.Latency.Quantile
+			t.Logf("%d connections: %.0f requests per second, p50 %v, p99 %v; wrk: %.0f, %v, %v", n, r.Rate(), q(0.5), q(0.99), rate, p50, p99)
+			if q(0.5) < delay || p50 < delay {
+				t.Errorf("%d connections: less than the server takes: %v, wrk %v", n, q(0.5), p50)
+			}
+			ours, theirs = max(ours, r.Rate()), max(theirs, rate)
 		}
 		if !long {
 			break
+		}
+		if ours < theirs/1.25 || ours > theirs*1.25 {
+			t.Errorf("%d connections: %.0f requests per second, wrk %.0f", n, ours, theirs)
 		}
 	}
 }
