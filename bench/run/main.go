@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/hvgo/hvgo/internal/twice"
 )
@@ -101,7 +102,36 @@ func (o *options) again(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.Run()
+	begin := time.Now()
+	err = c.Run()
+	o.checkClock(time.Since(begin))
+	return err
+}
+
+// checkClock warns where the clock inside ran faster than ours: an emulated machine that
+// came up while others had the processors may have taken its clock's measure wrong.
+// Counts are as they are, and ratios too; seconds are not.
+func (o *options) checkClock(here time.Duration) {
+	var r results
+	if err := readJSON(o.file(o.rawFile()), &r); err != nil {
+		return // the error of the run says why
+	}
+	inside := 0.0
+	for _, t := range r.Turns {
+		inside += t.Seconds
+	}
+	if most := 1.05 * here.Seconds(); inside > most {
+		say("the clock inside ran at least %.1f times too fast (%.0f s in %.0f): times and rates of this run are wrong by that, counts and ratios are not",
+			inside/here.Seconds(), inside, here.Seconds())
+	}
+}
+
+// rawFile is the name of the raw figures.
+func (o *options) rawFile() string {
+	if o.check {
+		return "check.json"
+	}
+	return "rounds.json"
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "run: "+format+"\n", args...) }

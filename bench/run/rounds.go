@@ -167,11 +167,7 @@ func (t *turn) fail(probe string, err error) {
 
 // finish writes the figures and the report; its error says what failed.
 func (o *options) finish(r *results) error {
-	name := "rounds"
-	if o.check {
-		name = "check"
-	}
-	if err := writeJSON(o.file(name+".json"), r); err != nil {
+	if err := writeJSON(o.file(o.rawFile()), r); err != nil {
 		return err
 	}
 	if o.check {

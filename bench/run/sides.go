@@ -96,6 +96,9 @@ func (o *options) boot(ctx context.Context, side string, memory int) (_ *vm, err
 	}}
 	cfg.Machine.Devices = append(cfg.Machine.Devices, card)
 	if err := o.load(v, &cfg); err != nil {
+		for _, d := range cfg.Disks {
+			err = errors.Join(err, d.Close())
+		}
 		return nil, err
 	}
 	if v.g, err = guest.New(cfg); err != nil {
