@@ -90,7 +90,7 @@ bench-quick: packages build
 
 ## bench-check: exits and hypercalls against bench/budget.json
 bench-check: packages build
-	go run ./bench/run -check -rounds 1 -requests 300
+	go run ./bench/run -check -rounds 1 -requests 100
 
 ## bench-sys: system calls, faults, wake-ups: hvgo beside Linux as a guest of the same host, and as a process
 bench-sys: packages build

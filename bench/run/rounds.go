@@ -93,11 +93,14 @@ func (o *options) measure(ctx context.Context) error {
 			} else {
 				t.take(ctx, o, list)
 			}
+			r.Turns = append(r.Turns, t)
+			if err := o.write(&r); err != nil { // what there is stays if the next turn is cut off
+				return err
+			}
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			say("round %d, %s: %.0f s, %d figures, %d failed", t.Round, side, t.Seconds, len(t.Figures), len(t.Failures))
-			r.Turns = append(r.Turns, t)
 		}
 	}
 	if o.bisect {
@@ -165,21 +168,13 @@ func (t *turn) fail(probe string, err error) {
 	t.Failures = append(t.Failures, failure{probe, why})
 }
 
-// finish writes the figures and the report; its error says what failed.
+// finish writes all files; its error says what failed.
 func (o *options) finish(r *results) error {
-	if err := writeJSON(o.file(o.rawFile()), r); err != nil {
+	if err := o.write(r); err != nil {
 		return err
 	}
 	if o.check {
 		return o.judge(r)
-	}
-	for name, text := range plots(compare(r)) {
-		if err := os.WriteFile(o.file(name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	if err := os.WriteFile(o.file("report.md"), []byte(report(r)), 0o644); err != nil {
-		return err
 	}
 	failed := 0
 	for _, t := range r.Turns {
@@ -189,4 +184,17 @@ func (o *options) finish(r *results) error {
 		return fmt.Errorf("%d measurements failed: the report names them", failed)
 	}
 	return nil
+}
+
+// write writes the figures and, but for -check, the report.
+func (o *options) write(r *results) error {
+	if err := writeJSON(o.file(o.rawFile()), r); err != nil || o.check {
+		return err
+	}
+	for name, text := range plots(compare(r)) {
+		if err := os.WriteFile(o.file(name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(o.file("report.md"), []byte(report(r)), 0o644)
 }
