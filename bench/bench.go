@@ -27,9 +27,9 @@
 // come up by the host's firmware. Linux is Debian's kernel, tuned (sides.go says how),
 // whose initial RAM disk holds the program as PID 1 and the drivers for Hyper-V.
 //
-// Counts come first: exits and hypercalls for each request, MiB and read do not
-// depend on how fast the machine is, and so mean the same where KVM itself is
-// emulated. Rates and latencies mean something as ratios, and on a host of its own.
+// Counts come first: hypercalls for each request, MiB and read hardly depend on how
+// fast the machine is, and so mean the same where KVM itself is emulated. Exits do
+// but for those of timers, which are as many as the time is long. Rates and latencies mean something as ratios, and on a host of its own.
 package bench
 
 import "time"

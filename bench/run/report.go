@@ -20,8 +20,8 @@ const notYet = "\n## Not measured\n\n- Reads and writes through a file system: h
 // report is what a person reads: all rows, what missed its goal, what failed.
 func report(r *results) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# hvgo beside Linux\n\n%s, %s; %d processors and %d MiB for a guest; %s.\n\n%s\n\n",
-		r.Time.Format("2006-01-02 15:04 UTC"), counted(r.rounds(), "round"), r.CPUs, r.Memory, r.Built.Kernel, r.Host)
+	fmt.Fprintf(&b, "# hvgo beside Linux\n\n%s, %s; %s and %d MiB for a guest; %s.\n\n%s\n\n",
+		r.Time.Format("2006-01-02 15:04 UTC"), counted(r.rounds(), "round"), counted(r.CPUs, "processor"), r.Memory, r.Built.Kernel, r.Host)
 	b.WriteString("![rates and times](rates.svg)\n\n![counts](counts.svg)\n\n")
 	b.WriteString("Medians; in brackets the least and the most of the rounds. The ratio is by how much hvgo is better, above 1, or worse; " +
 		"it is the median of each round's, as what follows each other meets the same machine.\n\n")
@@ -55,9 +55,9 @@ func counted(n int, what string) string {
 // String says what the host is, and what that means for reading.
 func (h host) String() string {
 	if h.Nested {
-		return fmt.Sprintf("The host is emulated (%s, %s, on %s), its KVM too: leaving a guest costs some 50 times what it does on a real one, "+
-			"and guests, host and load share one processor. **Read the counts**; times and rates say by their ratio what an expensive exit does, "+
-			"and nothing of a real machine.", h.CPU, counted(h.CPUs, "processor"), h.Around)
+		return fmt.Sprintf("The host is emulated (%s, %s, on %s), its KVM too: leaving a guest costs some 50 µs, "+
+			"and guests, host and load share one processor. **Read the counts**, of hypercalls first: exits have a part that timers make, which grows with "+
+			"the time that things take. Times and rates say by their ratio what an expensive exit does, and nothing of a real machine.", h.CPU, counted(h.CPUs, "processor"), h.Around)
 	}
 	return fmt.Sprintf("The host is this machine's own KVM (%s, %s). Guests, host and load share its processors.", h.CPU, counted(h.CPUs, "processor"))
 }
