@@ -30,9 +30,7 @@ func TestBalloon(t *testing.T) {
 	disk, sum := dataDisk()
 	m, b := withBalloon(balloon.Options{Verify: true, MaxPages: pagesOf(256)})
 	v := boot(t, options{disks: []guest.Block{disk}, Config: guest.Config{Machine: m}})
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := b.WaitReports(ctx, 1); err != nil {
+	if err := b.WaitReports(within(t), 1); err != nil {
 		t.Fatal(err)
 	}
 	url, client := v.publish(helloPort), newClient(t)
@@ -43,44 +41,51 @@ func TestBalloon(t *testing.T) {
 		t.Errorf("the guest says of itself: %+v", first)
 	}
 	before := v.Figures().Memory
-	if n, err := b.Inflate(ctx, uint32(pagesOf(64))); err != nil || n != pagesOf(64) {
+	if n, err := b.Inflate(within(t), uint32(pagesOf(64))); err != nil || n != pagesOf(64) {
 		t.Fatalf("%d pages, %v", n, err)
 	}
-	echoBodies(t, client, url)
+	echoBodies(t, client, url, mib)
 	for round := range 3 {
-		if n, err := b.Deflate(ctx, pagesOf(16)); err != nil || n != pagesOf(16) {
+		if n, err := b.Deflate(within(t), pagesOf(16)); err != nil || n != pagesOf(16) {
 			t.Fatalf("round %d: %d pages back, %v", round, n, err)
 		}
-		echoBodies(t, client, url)
-		if n, err := b.Inflate(ctx, uint32(pagesOf(16))); err != nil || n != pagesOf(16) {
+		echoBodies(t, client, url, mib)
+		if n, err := b.Inflate(within(t), uint32(pagesOf(16))); err != nil || n != pagesOf(16) {
 			t.Fatalf("round %d: %d pages, %v", round, n, err)
 		}
 	}
 	// All that the guest does not need: it keeps its floor.
-	rest, err := b.Inflate(ctx, ^uint32(0))
+	rest, err := b.Inflate(within(t), ^uint32(0))
 	if err != nil || rest == 0 {
 		t.Fatalf("%d pages, %v", rest, err)
 	}
-	if err := b.WaitReports(ctx, b.Guest().Reports+2); err != nil {
+	if err := b.WaitReports(within(t), b.Guest().Reports+2); err != nil {
 		t.Fatal(err)
 	}
 	small := b.Guest()
 	if small.Held != pagesOf(64)+rest || small.Status.Available+pagesOf(8) < floor {
 		t.Errorf("with all that it gives: %+v", small)
 	}
-	echoBodies(t, client, url)
+	echoBodies(t, client, url, 12*mib)
 	t.Logf("%d MiB in use before, %d MiB with %d MiB at the host", before/mib, v.Figures().Memory/mib, small.Held/pagesOf(1))
-	if n, err := b.Deflate(ctx, small.Held); err != nil || n != small.Held {
+	if n, err := b.Deflate(within(t), small.Held); err != nil || n != small.Held {
 		t.Fatalf("%d pages back, %v", n, err)
 	}
 	helloWorks(v, sum)
-	if err := b.WaitReports(ctx, b.Guest().Reports+2); err != nil {
+	if err := b.WaitReports(within(t), b.Guest().Reports+2); err != nil {
 		t.Fatal(err)
 	}
 	if last := b.Guest(); last.Held != 0 || last.Status.Available+pagesOf(32) < first.Status.Available {
 		t.Errorf("at first %+v, at last %+v", first.Status, last.Status)
 	}
 	v.shutDown()
+}
+
+// within bounds one step of a test: how long all take together is the machine's matter.
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // TestBalloonSeenByProgram has the program look at /proc/meminfo and at the collector's
